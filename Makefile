@@ -1,0 +1,72 @@
+# Every target works in a fresh clone: it makes what it needs in .venv first.
+# `make test ARGS='-k fork -x'` hands arguments to pytest.
+
+PYTHONS ?= 3.11 3.12 3.13
+VENV_PYTHON := .venv/bin/python
+INSTALL := -m pip --disable-pip-version-check install --quiet
+
+.PHONY: demo test check bench docs fix build clean debian test-pythons
+.DEFAULT_GOAL := test
+
+demo: .venv/.stamp  ## The main job on real orders, start to end, in under two minutes.
+	$(VENV_PYTHON) examples/main_job/run.py $(ARGS)
+
+test: .venv/.stamp  ## The suite on the default Python.
+	$(VENV_PYTHON) -m pytest $(ARGS)
+
+check: .venv/.stamp  ## Format, lint and types.
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 .venv/bin/pyright --pythonpath $(VENV_PYTHON)
+
+fix: .venv/.stamp  ## What the tools can repair by themselves.
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+bench: .venv-bench/.stamp  ## Penstock beside three official SDKs, which only this target installs.
+	.venv-bench/bin/python benchmarks/run.py $(ARGS)
+
+docs: .venv/.docs-stamp  ## The manual in build/docs; a broken link or reference fails.
+	.venv/bin/sphinx-build --quiet --fail-on-warning --keep-going -b html docs build/docs
+	@echo "build/docs/index.html"
+
+build: .venv/.stamp  ## Source archive and wheel in dist/.
+	rm -rf dist
+	.venv/bin/hatchling build
+
+test-pythons: $(PYTHONS:%=test-%)  ## The suite on every Python we promise. REQUIRED=1: a missing one fails.
+
+test-%:
+	@if .ci/python $* >/dev/null 2>&1; then $(MAKE) --no-print-directory .venv-$*/.stamp \
+	    && .venv-$*/bin/python -m pytest -p no:cacheprovider $(ARGS); \
+	elif [ -n "$(REQUIRED)" ]; then .ci/python $*; \
+	else echo "skipped: there is no Python $* here (REQUIRED=1 makes this a failure)"; fi
+
+debian:  ## What the tests need from apt: nothing but what lets python3 make a venv.
+	@python3 -c 'import ensurepip, venv' 2>/dev/null || apt-get install --yes python3-venv
+
+clean:
+	rm -rf .venv .venv-* build dist .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Environments: made once, refreshed when pyproject.toml changes.
+
+.venv/.stamp: pyproject.toml
+	[ -x $(VENV_PYTHON) ] || "$$(.ci/python 3.11+)" -m venv .venv
+	$(VENV_PYTHON) $(INSTALL) --editable '.[dev]'
+	@touch $@
+
+.venv/.docs-stamp: .venv/.stamp
+	$(VENV_PYTHON) $(INSTALL) --editable '.[docs]'
+	@touch $@
+
+.venv-bench/.stamp: pyproject.toml benchmarks/requirements.txt
+	[ -x .venv-bench/bin/python ] || "$$(.ci/python 3.11+)" -m venv .venv-bench
+	.venv-bench/bin/python $(INSTALL) --editable . --requirement benchmarks/requirements.txt
+	@touch $@
+
+.venv-%/.stamp: pyproject.toml
+	[ -x .venv-$*/bin/python ] || "$$(.ci/python $*)" -m venv .venv-$*
+	.venv-$*/bin/python $(INSTALL) --editable '.[test]'
+	@touch $@
