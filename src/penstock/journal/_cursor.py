@@ -1,0 +1,213 @@
+"""
+One destination's place in one lane, and its account there.
+
+The *head* is where reading goes on. What was read but is not settled yet lies in *holes*: one
+per batch, each a run of ordinals with the set of those still open. The state on disk is always
+"head and holes", so a crash resends exactly what was unsettled when the last answer came in,
+and nothing else: a slow batch never makes the ones after it be sent twice.
+
+The head is not written when records are handed out: until an answer comes in, a crash finds
+the older state, in which they still lie beyond the head.
+"""
+
+from __future__ import annotations
+
+from threading import RLock
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import orjson
+
+from penstock.journal._slot import Slot
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from penstock.journal._segment import Buffer
+    from penstock.journal.record import Record
+
+#: Room for the state in bytes, both halves. `penstock.config` bounds batches to 2,500 events and
+#: 40 at a time; all of them half settled take 27 KiB a half.
+CURSOR_BYTES = 64 * 1024
+
+
+class Position(NamedTuple):
+    """A place in a lane: the record that starts there comes after *ordinal*."""
+
+    segment: int
+    offset: int
+    ordinal: int
+
+
+class Hole:
+    """A batch that was handed out: the ordinals in it that nobody has answered for."""
+
+    __slots__ = ("open", "start")
+
+    def __init__(self, start: Position, unsettled: Iterable[int]) -> None:
+        self.start = start
+        self.open = set(unsettled)
+
+
+class Cursor:
+    """
+    Head, holes and account of one destination in one lane.
+
+    Every method takes `lock`; callers that need several steps to be one take it around them.
+
+    Args:
+        name: The destination's name, kept for whoever inspects the lane later.
+        buffer: `CURSOR_BYTES` that survive like the records do.
+        start: Where a cursor that was never stored begins.
+    """
+
+    def __init__(self, name: str, buffer: Buffer, start: Position) -> None:
+        self.lock = RLock()
+        self.name = name
+        self.head = start
+        self.holes: list[Hole] = []
+        self.delivered = 0
+        self.excluded = 0
+        self.voids = 0
+        self.dead: dict[str, int] = {}
+        self._slot = Slot(buffer)
+        stored = self._slot.load()
+        if stored is None:
+            self._save()
+        else:
+            self._restore(stored)
+
+    # -- reading ---------------------------------------------------------------------------
+
+    @property
+    def low(self) -> int:
+        """Number of the first segment still needed."""
+        with self.lock:
+            return min([self.head.segment, *(hole.start.segment for hole in self.holes)])
+
+    @property
+    def settled(self) -> int:
+        """The ordinal up to which nothing is open."""
+        with self.lock:
+            return min([self.head.ordinal, *(min(hole.open) - 1 for hole in self.holes)])
+
+    @property
+    def open_count(self) -> int:
+        """Records handed out and not settled."""
+        with self.lock:
+            return sum(len(hole.open) for hole in self.holes)
+
+    # -- moving ----------------------------------------------------------------------------
+
+    def hand_out(self, records: Sequence[Record], after: Position, voids: int) -> Hole:
+        """
+        Move the head past *records* and keep them open.
+
+        Ordinals missing in between were accepted and cannot be read any more: they are dead
+        as ``corrupt``.
+        """
+        with self.lock:
+            hole = Hole(self.head, (record.ordinal for record in records))
+            lost = after.ordinal - self.head.ordinal - len(records) - voids
+            if lost > 0:
+                self._bury("corrupt", lost)
+            self.voids += voids
+            self.head = after
+            if hole.open:
+                self.holes.append(hole)
+            elif lost > 0 or voids:
+                self._save()
+            return hole
+
+    def settle(
+        self,
+        hole: Hole,
+        *,
+        delivered: Iterable[int] = (),
+        excluded: Iterable[int] = (),
+        dead: Mapping[str, Iterable[int]] | None = None,
+    ) -> None:
+        """
+        Account for ordinals of *hole*; each counts once, however often it is settled.
+
+        When this returns the new state is in the buffer: a crash does not send them again.
+        """
+        with self.lock:
+            self.delivered += self._close(hole, delivered)
+            self.excluded += self._close(hole, excluded)
+            for reason, ordinals in (dead or {}).items():
+                self._bury(reason, self._close(hole, ordinals))
+            if not hole.open and hole in self.holes:
+                self.holes.remove(hole)
+            self._save()
+
+    def drop_segment(self, number: int, last: int, voids: Iterable[int], reason: str) -> int:
+        """
+        Give up everything unsettled in segment *number*, whose last ordinal is *last*.
+
+        Returns:
+            How many events died.
+        """
+        with self.lock:
+            count = 0
+            for hole in [hole for hole in self.holes if hole.start.segment <= number]:
+                gone = [ordinal for ordinal in hole.open if ordinal <= last]
+                count += self._close(hole, gone)
+                if not hole.open:
+                    self.holes.remove(hole)
+            if self.head.segment <= number:
+                passed = [v for v in voids if self.head.ordinal < v <= last]
+                count += max(0, last - self.head.ordinal - len(passed))
+                self.voids += len(passed)
+                self.head = Position(number + 1, 0, max(last, self.head.ordinal))
+            self._bury(reason, count)
+            self._save()
+            return count
+
+    def _close(self, hole: Hole, ordinals: Iterable[int]) -> int:
+        before = len(hole.open)
+        hole.open.difference_update(ordinals)
+        return before - len(hole.open)
+
+    def _bury(self, reason: str, count: int) -> None:
+        if count:
+            self.dead[reason] = self.dead.get(reason, 0) + count
+
+    # -- keeping ---------------------------------------------------------------------------
+
+    def _save(self) -> None:
+        self._slot.store(
+            orjson.dumps(
+                {
+                    "name": self.name,
+                    "head": list(self.head),
+                    "holes": [_stored_hole(hole) for hole in self.holes],
+                    "delivered": self.delivered,
+                    "excluded": self.excluded,
+                    "voids": self.voids,
+                    "dead": self.dead,
+                }
+            )
+        )
+
+    def _restore(self, stored: Mapping[str, Any]) -> None:
+        self.head = Position(*stored["head"])
+        self.holes = [_restored_hole(hole) for hole in stored["holes"]]
+        self.delivered = stored["delivered"]
+        self.excluded = stored["excluded"]
+        self.voids = stored["voids"]
+        self.dead = dict(stored["dead"])
+
+
+def _stored_hole(hole: Hole) -> list[Any]:
+    """``[segment, offset, ordinal before, first open, last open, bitmap of the run or ""]``."""
+    first, last = min(hole.open), max(hole.open)
+    full = last - first + 1 == len(hole.open)
+    bitmap = "" if full else format(sum(1 << (n - first) for n in hole.open), "x")
+    return [*hole.start, first, last, bitmap]
+
+
+def _restored_hole(stored: list[Any]) -> Hole:
+    *start, first, last, bitmap = stored
+    bits = int(bitmap, 16) if bitmap else -1
+    unsettled = (n for n in range(first, last + 1) if bits >> (n - first) & 1)
+    return Hole(Position(*start), unsettled)

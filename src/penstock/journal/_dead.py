@@ -1,0 +1,82 @@
+"""
+Dead letters: events that will not be sent again, kept with the reason for a person to look at.
+
+One JSON object a line. The file is bounded: at half the cap it becomes ``dead.1.jsonl`` (the one
+before it goes), and a file nothing was added to for the age limit is removed.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+import orjson
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CURRENT = "dead.jsonl"
+PREVIOUS = "dead.1.jsonl"
+_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
+
+
+class DeadLetter(NamedTuple):
+    """One event and why it died."""
+
+    destination: str
+    reason: str
+    status: int | None
+    detail: str
+    #: Seconds since 1970.
+    died_at: float
+    #: Neutral JSON, as it lay in the journal.
+    message: bytes
+
+    def line(self) -> bytes:
+        """The letter as one line of JSON."""
+        fields = self._asdict()
+        fields["message"] = orjson.Fragment(self.message)
+        return orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE)
+
+
+class DeadLetters:
+    """
+    The dead-letter files of one journal directory.
+
+    Args:
+        directory: Where they lie.
+        max_bytes: The two files together stay about below this.
+        max_age: Seconds after which a file nothing was added to is removed.
+    """
+
+    def __init__(self, directory: Path, *, max_bytes: int, max_age: float) -> None:
+        self._current = directory / CURRENT
+        self._previous = directory / PREVIOUS
+        self._half = max_bytes // 2
+        self._max_age = max_age
+
+    def add(self, letters: list[DeadLetter]) -> None:
+        """
+        Append *letters* in one write.
+
+        Raises:
+            OSError: The disk refused.
+        """
+        fd = os.open(self._current, _FLAGS, 0o600)
+        try:
+            os.write(fd, b"".join(letter.line() for letter in letters))
+            full = os.fstat(fd).st_size >= self._half
+        finally:
+            os.close(fd)
+        if full:
+            self._current.replace(self._previous)
+
+    def expire(self) -> None:
+        """Remove files nothing was added to for the age limit."""
+        for path in (self._current, self._previous):
+            try:
+                if time.time() - path.stat().st_mtime > self._max_age:
+                    path.unlink()
+            except FileNotFoundError:
+                continue

@@ -1,0 +1,312 @@
+"""
+Segments: fixed-size buffers of records, on disk (mmap) or in memory, behind one interface.
+
+A segment starts with a 32-byte header, then records. Whatever follows the last record is zero,
+because segments are never reused: a store makes each one fresh and deletes it when every
+cursor has passed.
+
+    offset  size  field
+    0       8     ``PENSTOCK``
+    8       2     format version, 1
+    10      6     zero
+    16      8     ordinal the first record will have
+    24      8     zero
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+from typing import TYPE_CHECKING, Protocol
+
+from penstock.errors import JournalError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    Buffer = mmap.mmap | bytearray
+
+SEGMENT_HEADER = struct.Struct("<8sH6xQ8x")
+SEGMENT_HEADER_BYTES = SEGMENT_HEADER.size
+SEGMENT_MAGIC = b"PENSTOCK"
+FORMAT_VERSION = 1
+
+
+class Segment:
+    """
+    One buffer of records.
+
+    Attributes:
+        number: Position in the lane's chain, from 1.
+        buffer: The bytes, header included.
+        size: Length of the buffer.
+        first_ordinal: The ordinal its first record has, or will have.
+    """
+
+    __slots__ = ("buffer", "first_ordinal", "number", "size")
+
+    def __init__(self, number: int, buffer: Buffer, first_ordinal: int = 0) -> None:
+        self.number = number
+        self.buffer = buffer
+        self.size = len(buffer)
+        self.first_ordinal = first_ordinal
+
+    def begin(self, first_ordinal: int) -> None:
+        """Write the header: the first record will have *first_ordinal*."""
+        self.first_ordinal = first_ordinal
+        SEGMENT_HEADER.pack_into(self.buffer, 0, SEGMENT_MAGIC, FORMAT_VERSION, first_ordinal)
+
+    def close(self) -> None:
+        """Unmap a mapped buffer; memory is freed with the object."""
+        if isinstance(self.buffer, mmap.mmap):
+            self.buffer.close()
+
+
+class SegmentStore(Protocol):
+    """Where a lane's segments and small state live."""
+
+    #: Whether what is stored outlives this process.
+    durable: bool
+
+    def create(self, number: int, size: int, first_ordinal: int, *, ahead: bool = False) -> Segment:
+        """
+        Make a zeroed segment.
+
+        Args:
+            number: Its place in the chain.
+            size: Bytes, header included.
+            first_ordinal: Ordinal of its first record; rewritten if it is used later.
+            ahead: There is time: do now what the first stores would otherwise pay for.
+
+        Raises:
+            OSError: The place cannot be written, or is full.
+        """
+        ...
+
+    def numbers(self) -> list[int]:
+        """Numbers of the segments there are, ascending."""
+        ...
+
+    def open(self, number: int) -> Segment | None:
+        """Map an existing segment for reading; None when it is gone or is none."""
+        ...
+
+    def size_of(self, number: int) -> int:
+        """Bytes the segment takes; 0 when it is gone."""
+        ...
+
+    def delete(self, number: int) -> None:
+        """Forget a segment."""
+        ...
+
+    def sync(self, number: int) -> None:
+        """
+        Have the disk hold a segment and the fact that it exists.
+
+        Raises:
+            OSError: The disk refused.
+        """
+        ...
+
+    def slot(self, name: str, size: int) -> Buffer:
+        """Open or create a small zeroed buffer for state that survives like the records do."""
+        ...
+
+    def close(self) -> None:
+        """Let go of everything that is still open."""
+        ...
+
+
+class MemoryStore:
+    """Segments in memory: the twin of `DiskStore`, gone with the process."""
+
+    durable = False
+
+    def __init__(self) -> None:
+        self._segments: dict[int, Segment] = {}
+        self._slots: dict[str, bytearray] = {}
+
+    def create(
+        self,
+        number: int,
+        size: int,
+        first_ordinal: int,
+        *,
+        ahead: bool = False,  # noqa: ARG002 - memory is there at once
+    ) -> Segment:
+        """Make a zeroed segment; untouched pages cost no memory."""
+        segment = Segment(number, bytearray(size))
+        segment.begin(first_ordinal)
+        self._segments[number] = segment
+        return segment
+
+    def numbers(self) -> list[int]:
+        """Numbers of the segments there are, ascending."""
+        return sorted(self._segments)
+
+    def open(self, number: int) -> Segment | None:
+        """Give the segment itself."""
+        return self._segments.get(number)
+
+    def size_of(self, number: int) -> int:
+        """Bytes the segment takes; 0 when it is gone."""
+        segment = self._segments.get(number)
+        return segment.size if segment else 0
+
+    def delete(self, number: int) -> None:
+        """Forget a segment."""
+        self._segments.pop(number, None)
+
+    def sync(self, number: int) -> None:
+        """Memory has no disk."""
+
+    def slot(self, name: str, size: int) -> bytearray:
+        """Open or create a small zeroed buffer."""
+        return self._slots.setdefault(name, bytearray(size))
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class DiskStore:
+    """Segments as files in one lane's directory."""
+
+    durable = True
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._slots: dict[str, mmap.mmap] = {}
+
+    def create(self, number: int, size: int, first_ordinal: int, *, ahead: bool = False) -> Segment:
+        """
+        Make a preallocated segment, mapped for writing.
+
+        A page of a fresh mapping costs its first store 3 µs. Zeros written through the file
+        beforehand bring that to 0.1 µs; the one call does not hold the interpreter's lock.
+        """
+        path = self._file(number)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _CLOEXEC, 0o600)
+        try:
+            if not (ahead and os.write(fd, bytes(size)) == size):
+                allocate(fd, size)
+            buffer = mmap.mmap(fd, size)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        finally:
+            os.close(fd)
+        segment = Segment(number, buffer)
+        segment.begin(first_ordinal)
+        return segment
+
+    def numbers(self) -> list[int]:
+        """Numbers of the segment files, ascending."""
+        names = (entry.name for entry in os.scandir(self.path))
+        stems = (name[: -len(SUFFIX)] for name in names if name.endswith(SUFFIX))
+        return sorted(int(stem) for stem in stems if stem.isdecimal())
+
+    def open(self, number: int) -> Segment | None:
+        """Map a segment file for reading; None when it is gone, empty or not a segment."""
+        try:
+            fd = os.open(self._file(number), os.O_RDONLY | _CLOEXEC)
+        except FileNotFoundError:
+            return None
+        try:
+            size = os.fstat(fd).st_size
+            if size < SEGMENT_HEADER_BYTES:
+                return None
+            buffer = mmap.mmap(fd, size, access=mmap.ACCESS_READ)
+        finally:
+            os.close(fd)
+        return Segment(number, buffer, read_header(buffer) or 0)
+
+    def size_of(self, number: int) -> int:
+        """Bytes the file takes; 0 when it is gone."""
+        try:
+            return self._file(number).stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def delete(self, number: int) -> None:
+        """Remove the file; mappings of it stay readable."""
+        self._file(number).unlink(missing_ok=True)
+
+    def sync(self, number: int) -> None:
+        """
+        Have the disk hold a segment and its directory entry.
+
+        By descriptors, not by ``msync``: ``mmap.flush`` holds the interpreter's lock meanwhile.
+        """
+        for path in (self._file(number), self.path):
+            try:
+                fd = os.open(path, os.O_RDONLY | _CLOEXEC)
+            except (FileNotFoundError, PermissionError):
+                continue  # passed and deleted meanwhile; Windows opens no directory
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+
+    def slot(self, name: str, size: int) -> mmap.mmap:
+        """Map a small state file, created with zeros when it is not there."""
+        held = self._slots.get(name)
+        if held is None:
+            held = self._slots[name] = map_file(self.path / name, size)
+        return held
+
+    def close(self) -> None:
+        """Unmap the state files."""
+        for held in self._slots.values():
+            held.close()
+        self._slots.clear()
+
+    def _file(self, number: int) -> Path:
+        return self.path / f"{number:08d}{SUFFIX}"
+
+
+SUFFIX = ".seg"
+_CLOEXEC = getattr(os, "O_CLOEXEC", 0)
+
+
+def read_header(buffer: Buffer) -> int | None:
+    """
+    The first ordinal a segment header tells, or None when there is no valid header.
+
+    Raises:
+        JournalError: The segment was written by a newer format.
+    """
+    magic, version, first = SEGMENT_HEADER.unpack_from(buffer, 0)
+    if magic != SEGMENT_MAGIC:
+        return None
+    if version != FORMAT_VERSION:
+        raise JournalError(f"journal format {version} is not known to this version of penstock")
+    return int(first)
+
+
+def map_file(path: Path, size: int) -> mmap.mmap:
+    """Map *path* for writing, made *size* bytes long first."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | _CLOEXEC, 0o600)
+    try:
+        if os.fstat(fd).st_size < size:
+            allocate(fd, size)
+        return mmap.mmap(fd, size)
+    finally:
+        os.close(fd)
+
+
+def allocate(fd: int, size: int) -> None:
+    """
+    Give the file *size* bytes of real disk, zeroed.
+
+    A sparse file would do until the disk is full: then a store into the mapping is a SIGBUS.
+
+    Raises:
+        OSError: The disk is full.
+    """
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(fd, 0, size)
+        return
+    zeros = bytes(64 * 1024)  # macOS and Windows: write them
+    for start in range(0, size, len(zeros)):
+        os.pwrite(fd, zeros[: size - start], start)

@@ -1,0 +1,241 @@
+"""
+The journal on disk: a directory of lanes, one per live process, and what dead ones left.
+
+    ROOT/<digest of the destinations>/          0700
+        lane-<UUIDv7>/                          0700
+            lock                                held (flock) while the owner lives
+            00000001.seg ...                    records, see `penstock.journal.record`
+            cursor-<destination>                place and account of one destination
+            lane                                what was refused before it became a record
+        retired.jsonl                           one line per lane that was delivered and removed
+        dead.jsonl, dead.1.jsonl                dead letters
+
+A lane is made under another name, locked, and only then renamed, so that nobody adopts it
+before its owner holds the lock. Whoever gets the lock of a lane whose owner died owns it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+import orjson
+from uuid_utils import uuid7
+
+from penstock.journal._budget import Budget
+from penstock.journal._dead import DeadLetter, DeadLetters
+from penstock.journal._locks import FileLock
+from penstock.journal._segment import DiskStore
+from penstock.journal.lane import Lane
+from penstock.journal.ledger import Ledger
+from penstock.journal.memory import lane_ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+LANE_PREFIX = "lane-"
+_MAKING_PREFIX = "new-"
+RETIRED = "retired.jsonl"
+_APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
+
+
+class DiskJournal:
+    """
+    A journal directory as one process sees it: its own lane and those it adopted.
+
+    Args:
+        directory: Made when the first event comes.
+        destinations: ``{identity: name}``.
+        max_bytes: The cap on all lanes of the directory.
+        max_age: Age limit in seconds; here for the dead-letter files.
+        on_wake: See `Lane`.
+        on_degraded: Called once when the directory cannot be used; the lane is in memory then.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        destinations: Mapping[str, str],
+        *,
+        max_bytes: int,
+        max_age: float,
+        on_wake: Callable[[], None] = lambda: None,
+        on_degraded: Callable[[OSError], None] = lambda _error: None,
+    ) -> None:
+        self.directory = directory
+        self.destinations = dict(destinations)
+        self._budget = Budget(max_bytes)
+        self._dead = DeadLetters(directory, max_bytes=max_bytes // 8, max_age=max_age)
+        self._locks: dict[Lane, FileLock] = {}
+        self._paths: dict[Lane, Path] = {}
+        self._adopted: list[Lane] = []
+        self._retired = Ledger()
+        self._final: Ledger | None = None
+        self.lane = Lane(
+            self._open_lane,
+            self._budget,
+            self.destinations,
+            on_wake=on_wake,
+            on_degraded=on_degraded,
+        )
+
+    # -- lanes -----------------------------------------------------------------------------
+
+    def _open_lane(self) -> DiskStore:
+        """
+        Make this process's lane.
+
+        Raises:
+            OSError: The directory cannot be made or written.
+        """
+        make_private(self.directory)
+        self._budget.found(self._used_bytes())
+        self._dead.expire()
+        identity = str(uuid7())
+        making = self.directory / f"{_MAKING_PREFIX}{identity}"
+        making.mkdir(mode=0o700)
+        lock = FileLock.acquire(making / "lock")
+        if lock is None:
+            raise OSError("the new lane was locked by another process")
+        path = making.rename(self.directory / f"{LANE_PREFIX}{identity}")
+        self._locks[self.lane] = lock
+        self._paths[self.lane] = path
+        return DiskStore(path)
+
+    def adopt(self) -> list[Lane]:
+        """
+        Take over the lanes of dead processes.
+
+        Returns:
+            The lanes that were not held before; an empty one is removed at once.
+        """
+        found = [lane for path in self._lane_paths() if (lane := self._adopt(path)) is not None]
+        self._adopted += found
+        if found:
+            self._budget.found(self._used_bytes())
+        return found
+
+    def _lane_paths(self) -> list[Path]:
+        held = set(self._paths.values())
+        try:
+            entries = sorted(self.directory.iterdir())
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            return []
+        return [p for p in entries if p.name.startswith(LANE_PREFIX) and p not in held]
+
+    def _adopt(self, path: Path) -> Lane | None:
+        try:
+            lock = FileLock.acquire(path / "lock")
+        except OSError:  # removed meanwhile, or not ours to open
+            return None
+        if lock is None:
+            return None
+        lane = Lane(lambda: DiskStore(path), self._budget, self.destinations)
+        try:
+            lane.adopt(DiskStore(path))
+        except BaseException:
+            lock.release()
+            raise
+        self._locks[lane] = lock
+        self._paths[lane] = path
+        return lane
+
+    def retire(self, lane: Lane) -> bool:
+        """
+        Remove *lane* if every destination has settled everything in it.
+
+        Its account goes to ``retired.jsonl`` first; a crash in between leaves the line and the
+        lane, and whoever reads the ledger counts a lane that has a line once.
+        """
+        path = self._paths.get(lane)
+        if path is None or has_pending(lane, self.destinations):
+            return False
+        account = lane_ledger(lane, self.destinations)
+        self._write_retired(path.name, account)
+        self._retired += account
+        lane.close()
+        shutil.rmtree(path, ignore_errors=True)
+        self._forget(lane)
+        return True
+
+    def _write_retired(self, name: str, account: Ledger) -> None:
+        line = orjson.dumps({"lane": name, **account.to_dict()}, option=orjson.OPT_APPEND_NEWLINE)
+        fd = os.open(self.directory / RETIRED, _APPEND, 0o600)
+        try:
+            os.write(fd, line)
+        finally:
+            os.close(fd)
+
+    def _forget(self, lane: Lane) -> None:
+        self._paths.pop(lane, None)
+        lock = self._locks.pop(lane, None)
+        if lock is not None:
+            lock.release()
+        if lane in self._adopted:
+            self._adopted.remove(lane)
+
+    def _used_bytes(self) -> int:
+        return sum(
+            entry.stat().st_size
+            for path in self.directory.glob(f"{LANE_PREFIX}*")
+            for entry in path.glob("*.seg")
+        )
+
+    # -- account ---------------------------------------------------------------------------
+
+    def bury(self, letters: list[DeadLetter]) -> None:
+        """
+        Keep dead letters.
+
+        Raises:
+            OSError: The disk refused; the letters are counted all the same.
+        """
+        self._dead.add(letters)
+
+    def ledger(self) -> Ledger:
+        """This process's own lane and the lanes it adopted, retired ones included."""
+        if self._final is not None:
+            return self._final
+        lanes = [lane_ledger(lane, self.destinations) for lane in [self.lane, *self._adopted]]
+        return sum(lanes, self._retired)
+
+    # -- end -------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Let go of every lane; one with nothing pending is removed, others wait for adoption."""
+        self._final = self.ledger()
+        for lane in [self.lane, *self._adopted]:
+            lane.stop()
+            if lane.opened and not self.retire(lane):
+                lane.close()
+                self._forget(lane)
+
+    def abandon(self) -> None:
+        """After a fork: lanes and locks are the parent's; drop the copies."""
+        for lock in self._locks.values():
+            lock.abandon()
+        self._locks.clear()
+        self._paths.clear()
+        self._adopted.clear()
+
+
+def has_pending(lane: Lane, destinations: Mapping[str, str]) -> bool:
+    """Whether any of *destinations* still has something to do in *lane*."""
+    return any(lane.account(identity).pending for identity in destinations)
+
+
+def make_private(directory: Path) -> None:
+    """
+    Make *directory* and its missing parents, 0700 each.
+
+    Raises:
+        OSError: It cannot be made, or not be written.
+    """
+    missing = []
+    while not directory.exists():
+        missing.append(directory)
+        directory = directory.parent
+    for path in reversed(missing):
+        path.mkdir(mode=0o700, exist_ok=True)

@@ -1,0 +1,139 @@
+"""
+Looking at a journal from outside: nothing is locked, nothing is changed, every record is read.
+
+So the account found here is a recount: what is pending are records that were read and whose
+checksums hold, not a number some process wrote down.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import orjson
+
+from penstock.journal._budget import Budget
+from penstock.journal._segment import DiskStore
+from penstock.journal._slot import Slot
+from penstock.journal.disk import LANE_PREFIX, RETIRED
+from penstock.journal.lane import Lane
+from penstock.journal.ledger import DestinationLedger, Ledger
+from penstock.journal.memory import lane_ledger
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from penstock.journal._segment import Segment
+
+_CURSOR_PREFIX = "cursor-"
+_READ_RECORDS = 1000
+_READ_BYTES = 16 * 1024 * 1024
+
+
+class Inspected(NamedTuple):
+    """One journal directory."""
+
+    path: Path
+    ledger: Ledger
+    #: Identities of the destinations its lanes are for, ``{identity: name}``.
+    destinations: dict[str, str]
+    #: Lanes that are still there, of living and of dead processes.
+    lanes: int
+
+
+class _Copies(DiskStore):
+    """A lane's files to look at: state is copied, segments are mapped for reading."""
+
+    def create(self, number: int, size: int, first_ordinal: int, *, ahead: bool = False) -> Segment:
+        raise OSError(f"looking changes nothing: {number}, {size}, {first_ordinal}, {ahead}")
+
+    def delete(self, number: int) -> None:
+        """Keep it."""
+
+    def slot(self, name: str, size: int) -> bytearray:  # type: ignore[override]
+        """Copy of the state; zeros when there is none."""
+        try:
+            found = bytearray((self.path / name).read_bytes())
+        except FileNotFoundError:
+            found = bytearray()
+        return found.ljust(size, b"\0")
+
+
+def inspect(directory: Path) -> list[Inspected]:
+    """
+    Recount every journal in *directory*.
+
+    Args:
+        directory: A journal, or a root that holds several (``PENSTOCK_JOURNAL``).
+
+    Returns:
+        One entry per journal, by path; empty when there is none.
+    """
+    if not directory.is_dir():
+        return []
+    if _is_journal(directory):
+        return [_journal(directory)]
+    return [_journal(path) for path in sorted(directory.iterdir()) if _is_journal(path)]
+
+
+def _is_journal(path: Path) -> bool:
+    if not path.is_dir():
+        return False
+    return (path / RETIRED).exists() or any(path.glob(f"{LANE_PREFIX}*"))
+
+
+def _journal(path: Path) -> Inspected:
+    retired = _retired(path / RETIRED)
+    lanes = [lane for lane in sorted(path.glob(f"{LANE_PREFIX}*")) if lane.name not in retired]
+    found = [_lane(lane) for lane in lanes]
+    destinations = {key: name for lane in found for key, name in lane.destinations.items()}
+    ledgers = [*retired.values(), *(lane.ledger for lane in found)]
+    return Inspected(path, sum(ledgers, Ledger()), destinations, len(lanes))
+
+
+def _retired(file: Path) -> dict[str, Ledger]:
+    """The accounts of removed lanes by name; a lane told twice counts once."""
+    try:
+        lines = file.read_bytes().splitlines()
+    except FileNotFoundError:
+        return {}
+    told = {}
+    for line in lines:
+        try:
+            entry = orjson.loads(line)
+        except orjson.JSONDecodeError:  # torn by a power loss
+            continue
+        accounts = {
+            name: DestinationLedger(**account) for name, account in entry["destinations"].items()
+        }
+        told[entry["lane"]] = Ledger(accepted=entry["accepted"], destinations=accounts)
+    return told
+
+
+def _lane(path: Path) -> Inspected:
+    destinations = dict(_named(file) for file in sorted(path.glob(f"{_CURSOR_PREFIX}*")))
+    store = _Copies(path)
+    lane = Lane(lambda: store, Budget(0), destinations)
+    lane.adopt(store)
+    for identity in destinations:
+        _read_all(lane, identity)
+    ledger = lane_ledger(lane, destinations)
+    lane.close()
+    return Inspected(path, ledger, destinations, 1)
+
+
+def _named(file: Path) -> tuple[str, str]:
+    """A cursor's identity, and its destination's name where it is known yet."""
+    identity = file.name.removeprefix(_CURSOR_PREFIX)
+    stored = Slot(bytearray(file.read_bytes())).load() or {}
+    return identity, stored.get("name", identity)
+
+
+def _read_all(lane: Lane, identity: str) -> None:
+    """Move the copy of a cursor over everything there is, so that every record is counted."""
+    cursor = lane.cursor(identity)
+    while True:
+        before = cursor.head
+        chunk = lane.read(before, _READ_RECORDS, _READ_BYTES)
+        cursor.hand_out(chunk.records, chunk.after, chunk.voids)
+        if not chunk.records and chunk.after == before:
+            return

@@ -1,0 +1,634 @@
+"""
+A lane: the chain of segments one process appends to, and the cursors that follow it.
+
+Appending is the capture path, so `Lane.append` is written for speed: one uncontended lock,
+one checksum, two stores into the mapping, no system call. Everything rare (the first segment,
+the next one, waking the worker, a closed lane) hides behind a single comparison with
+``_limit``, which any of them can lower.
+
+Interruptions. A signal handler may run in the middle of an append and track something itself:
+the lock is re-entrant, and the place for a record is reserved before anything that can be
+interrupted, so the inner record simply comes next. If the handler raises, the reserved place is
+marked void. If the process dies, the place has no header and nothing follows it.
+"""
+
+from __future__ import annotations
+
+import time
+from threading import RLock
+from typing import TYPE_CHECKING, NamedTuple
+
+import orjson
+
+from penstock.errors import ClosedError
+from penstock.journal._cursor import CURSOR_BYTES, Cursor, Hole, Position
+from penstock.journal._segment import SEGMENT_HEADER_BYTES, MemoryStore, Segment
+from penstock.journal._slot import Slot
+from penstock.journal.ledger import DestinationLedger, merged
+from penstock.journal.record import (
+    ALIGN,
+    HEADER,
+    HEADER_BYTES,
+    MAGIC,
+    SEED_PRIME,
+    VOID,
+    Record,
+    checksum,
+    scan,
+    seed,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from penstock.journal._budget import Budget
+    from penstock.journal._segment import Buffer, SegmentStore
+
+FIRST_SEGMENT_BYTES = 1024 * 1024
+LAST_SEGMENT_BYTES = 8 * 1024 * 1024
+#: Room for what was refused before it became a record, both halves.
+STATE_BYTES = 8 * 1024
+#: At most this often a full or unwritable disk is asked again.
+RETRY_CREATE_S = 0.25
+_NEVER = 1 << 62
+_OVERHEAD = HEADER_BYTES + ALIGN - 1
+_pack_into = HEADER.pack_into
+_CLOSED = -1
+
+
+class JournalFull(Exception):  # noqa: N818 - a state the overflow policy answers, not a fault
+    """
+    No room for another record now.
+
+    Args:
+        limit_bytes: The cap, or 0 when the disk itself is full.
+    """
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(limit_bytes)
+        self.limit_bytes = limit_bytes
+
+
+class Chunk(NamedTuple):
+    """Records read in one go, in order; ``after`` is where reading goes on."""
+
+    records: list[Record]
+    after: Position
+    voids: int
+
+
+class _Place(NamedTuple):
+    """A segment, where its records end, and whether more will follow there."""
+
+    segment: Segment
+    end: int
+    growing: bool
+
+
+class Lane:
+    """
+    One chain of segments.
+
+    Args:
+        open_store: Called by the first append; may raise `OSError`, then the lane stays in
+            memory and *on_degraded* is told.
+        budget: Bytes the journal may take.
+        destinations: ``{identity: name}`` of those that will read; each has a cursor from the
+            start, so that no segment is deleted before all have passed.
+        on_wake: Called by `append` when a batch is complete, and by the first append.
+        on_degraded: Called once with the error when the disk cannot be used.
+    """
+
+    def __init__(
+        self,
+        open_store: Callable[[], SegmentStore],
+        budget: Budget,
+        destinations: Mapping[str, str],
+        *,
+        on_wake: Callable[[], None] = lambda: None,
+        on_degraded: Callable[[OSError], None] = lambda _error: None,
+    ) -> None:
+        self._open_store = open_store
+        self._store: SegmentStore | None = None
+        self._budget = budget
+        self._destinations = dict(destinations)
+        self._on_wake = on_wake
+        self._on_degraded = on_degraded
+        self._lock = RLock()
+        self._acquire = self._lock.acquire
+        self._release = self._lock.release
+        self._reading = RLock()
+        self._in_slow_path = False
+        self._interrupting: list[tuple[int, int, int, bytes]] = []
+        self._buffer: Buffer = bytearray()
+        self._tail = 0
+        self._ordinal = 0
+        self._limit = 0
+        self._wake_ordinal = _NEVER
+        self._wake_bytes = _NEVER
+        self._segment: Segment | None = None
+        self._last_number = 0
+        self._synced_to = 0
+        self._spare: Segment | None = None
+        self._blocked_until = 0.0
+        self._sealed: dict[int, Segment] = {}
+        self._sealed_ends: dict[int, int] = {}
+        self._void_ordinals: list[int] = []
+        self._refused: dict[str, int] = {}
+        self._cursors: dict[str, Cursor] = {}
+        self._adopted = False
+
+    # -- appending -------------------------------------------------------------------------
+
+    def append(self, kind: int, flags: int, captured_at: int, payload: bytes) -> int:
+        """
+        Store one event; when this returns it survives the death of the process.
+
+        Args:
+            kind: `penstock.kinds.Kind`.
+            flags: ``FLAG_*`` of `penstock.journal.record`.
+            captured_at: Seconds since 1970.
+            payload: Neutral JSON.
+
+        Returns:
+            Its ordinal in this lane, from 1.
+
+        Raises:
+            JournalFull: The cap or the disk is full; nothing was stored.
+            ClosedError: The lane is closed.
+        """
+        length = len(payload)
+        size = (length + _OVERHEAD) & -ALIGN
+        self._acquire()  # half the cost of a ``with`` statement here
+        try:
+            while self._tail + size > self._limit:
+                if not self._slow_path(size, (kind, flags, captured_at, payload)):
+                    return 0
+            # From here to the assignment of _ordinal nothing is called, so no signal handler
+            # can run in between: a nested append finds its own place.
+            start = self._tail
+            self._tail = start + size
+            self._ordinal = ordinal = self._ordinal + 1
+            buffer = self._buffer
+            body = start + HEADER_BYTES
+            try:
+                buffer[body : body + length] = payload
+                # penstock.journal.record.seed, written out: a call costs as much as the rest
+                mixed = captured_at ^ ordinal ^ (length << 8) ^ (kind << 24) ^ (flags << 16)
+                crc = checksum(payload, mixed % SEED_PRIME)
+                _pack_into(buffer, start, MAGIC, kind, flags, length, crc, captured_at, ordinal)
+            except BaseException:
+                self._void(buffer, start, length, ordinal)
+                raise
+            if ordinal >= self._wake_ordinal:
+                self._wake()
+        finally:
+            self._release()
+        return ordinal
+
+    def _void(self, buffer: Buffer, start: int, length: int, ordinal: int) -> None:
+        """Mark a reserved place whose writer was interrupted, so that readers step over it."""
+        payload = bytes(buffer[start + HEADER_BYTES : start + HEADER_BYTES + length])
+        crc = checksum(payload, seed(VOID, 0, length, 0, ordinal))
+        HEADER.pack_into(buffer, start, MAGIC, VOID, 0, length, crc, 0, ordinal)
+        self._void_ordinals.append(ordinal)
+
+    def _slow_path(self, size: int, call: tuple[int, int, int, bytes]) -> bool:
+        """
+        Everything rare: a closed lane, the first or the next segment, a worker to wake.
+
+        Returns:
+            False when this append interrupted another one right here (a signal handler
+            tracked something): *call* is then made as soon as that one has its segment.
+        """
+        if self._limit == _CLOSED:
+            raise ClosedError
+        if self._in_slow_path:
+            self._interrupting.append(call)
+            return False
+        self._in_slow_path = True
+        try:
+            segment = self._segment
+            if segment is None or self._tail + size > segment.size:
+                segment = self._next_segment(size)
+            self._limit = segment.size
+            if self._tail + size > self._wake_bytes or self._ordinal == 0:
+                self._wake()
+        finally:
+            self._in_slow_path = False
+        while self._interrupting:
+            self.append(*self._interrupting.pop(0))
+        return True
+
+    def _wake(self) -> None:
+        self._wake_ordinal = self._wake_bytes = _NEVER
+        self._on_wake()
+
+    def wake_after(self, events: int, size_bytes: int) -> None:
+        """Have the next append that completes *events* or *size_bytes* call ``on_wake``."""
+        with self._lock:
+            self._wake_ordinal = self._ordinal + events
+            self._wake_bytes = self._tail + size_bytes
+            if self._segment is not None and self._limit != _CLOSED:
+                self._limit = min(self._segment.size, self._wake_bytes)
+
+    def refuse(self, reason: str) -> None:
+        """Count an event that was accepted and died before it became a record."""
+        with self._lock:
+            self._refused[reason] = self._refused.get(reason, 0) + 1
+            if self._store is None:
+                self._open()
+            self._save_state()
+
+    # -- segments --------------------------------------------------------------------------
+
+    def _open(self) -> SegmentStore:
+        try:
+            return self._use(self._open_store())
+        except OSError as error:
+            return self._stay_in_memory(error)
+
+    def _stay_in_memory(self, error: OSError) -> SegmentStore:
+        self._on_degraded(error)
+        return self._use(MemoryStore())
+
+    def _use(self, store: SegmentStore) -> SegmentStore:
+        numbers = store.numbers()
+        start = Position(numbers[0] if numbers else 1, 0, 0)
+        for identity, name in self._destinations.items():
+            buffer = store.slot(f"cursor-{identity}", CURSOR_BYTES)
+            self._cursors[identity] = Cursor(name, buffer, start)
+        self._store = store
+        return store
+
+    def _next_segment(self, size: int) -> Segment:
+        needed = size + SEGMENT_HEADER_BYTES
+        segment = self._take_spare(needed) or self._create(needed)
+        previous, self._segment = self._segment, segment
+        if previous is not None:
+            self._sealed_ends[previous.number] = self._tail  # unmapped once nobody reads it
+        self._buffer = segment.buffer
+        self._tail = SEGMENT_HEADER_BYTES
+        if previous is not None:
+            self._on_wake()  # the worker makes the next spare
+        return segment
+
+    def _take_spare(self, needed: int) -> Segment | None:
+        spare, self._spare = self._spare, None
+        if spare is None:
+            return None
+        if spare.size >= needed:
+            spare.begin(self._ordinal + 1)
+            return spare
+        self._discard(spare)
+        return None
+
+    def _create(self, needed: int) -> Segment:
+        if time.monotonic() < self._blocked_until:
+            raise JournalFull(self._budget.limit)
+        store = self._store or self._open()
+        size = max(self._segment_bytes(), (needed + 4095) & -4096)
+        if not self._budget.take(size):
+            self._blocked_until = time.monotonic() + RETRY_CREATE_S
+            self._on_wake()  # what dead processes left may be what fills it
+            raise JournalFull(self._budget.limit)
+        try:
+            first = self._segment is None  # small, and the program is only starting
+            return store.create(self._new_number(), size, self._ordinal + 1, ahead=first)
+        except OSError as error:
+            self._budget.give(size)
+            return self._degrade(error, size)
+
+    def _degrade(self, error: OSError, size: int) -> Segment:
+        """First segment: go on in memory. Later ones: the disk is full, the policy decides."""
+        if self._segment is not None:
+            self._blocked_until = time.monotonic() + RETRY_CREATE_S
+            raise JournalFull(0) from error
+        store = self._stay_in_memory(error)
+        self._budget.take(size)
+        return store.create(self._new_number(), size, 1)
+
+    def _new_number(self) -> int:
+        """Numbers rise but may have gaps: a spare that came too late is thrown away."""
+        self._last_number += 1
+        return self._last_number
+
+    def _segment_bytes(self) -> int:
+        previous = self._segment.size if self._segment else FIRST_SEGMENT_BYTES // 2
+        return min(previous * 2, LAST_SEGMENT_BYTES, max(64 * 1024, self._budget.limit // 8))
+
+    def prepare(self) -> None:
+        """Make the next segment ahead of need; called by the worker, never raises."""
+        with self._lock:
+            segment = self._segment
+            idle = segment is None or self._spare is not None or self._limit == _CLOSED
+            first_half = self._tail * 2 < (segment.size if segment else 0)
+            if idle or (first_half and not self._sealed_ends):
+                return
+            store, size = self._store, self._segment_bytes()
+            if store is None or not self._budget.take(size):
+                return
+            number = self._new_number()
+        try:
+            spare = store.create(number, size, 0, ahead=True)
+        except OSError:  # the disk is full: the append that needs it will tell
+            self._budget.give(size)
+            return
+        self._offer(spare)
+
+    def _offer(self, spare: Segment) -> None:
+        with self._lock:
+            wanted = self._segment is not None and self._segment.number < spare.number
+            if wanted and self._spare is None and self._limit != _CLOSED:
+                self._spare = spare
+            else:
+                self._discard(spare)
+
+    def _discard(self, segment: Segment) -> None:
+        segment.close()
+        if self._store is not None:
+            self._store.delete(segment.number)
+        self._budget.give(segment.size)
+
+    # -- state -----------------------------------------------------------------------------
+
+    @property
+    def durable(self) -> bool:
+        """Whether what is appended outlives this process."""
+        return self._store is not None and self._store.durable
+
+    @property
+    def opened(self) -> bool:
+        """Whether anything was ever stored here."""
+        return self._store is not None
+
+    @property
+    def last_ordinal(self) -> int:
+        """Ordinal of the last record; 0 before the first."""
+        return self._ordinal
+
+    @property
+    def refused(self) -> dict[str, int]:
+        """Events dead before they became a record, ``{reason: count}``."""
+        with self._lock:
+            return dict(self._refused)
+
+    @property
+    def void_count(self) -> int:
+        """Places reserved by appends that were interrupted."""
+        with self._lock:
+            return len(self._void_ordinals)
+
+    @property
+    def accepted(self) -> int:
+        """Calls that returned: records and refusals."""
+        with self._lock:
+            return self._ordinal - len(self._void_ordinals) + sum(self._refused.values())
+
+    def _save_state(self) -> None:
+        if self._store is not None:
+            slot = Slot(self._store.slot("lane", STATE_BYTES))
+            slot.load()
+            slot.store(orjson.dumps({"refused": self._refused, "voids": self._void_ordinals}))
+
+    def cursor(self, identity: str) -> Cursor:
+        """The cursor of destination *identity*; the lane must be `opened`."""
+        return self._cursors[identity]
+
+    def account(self, identity: str) -> DestinationLedger:
+        """
+        Destination *identity*'s account in this lane.
+
+        What is pending is counted from the records (open, or beyond the head), not derived
+        from what was accepted: that the account balances is a finding.
+        """
+        with self._lock:
+            if self._store is None:
+                return DestinationLedger()
+            cursor = self._cursors[identity]
+            with cursor.lock:
+                beyond = self._ordinal - cursor.head.ordinal
+                voids = len(self._void_ordinals) - cursor.voids
+                return DestinationLedger(
+                    accepted=self.accepted - cursor.excluded,
+                    delivered=cursor.delivered,
+                    pending=cursor.open_count + beyond - voids,
+                    dead=merged(cursor.dead, self._refused),
+                )
+
+    # -- reading ---------------------------------------------------------------------------
+
+    def bytes_after(self, position: Position) -> int:
+        """Bytes of records after *position*; at least a segment's when it is not the last."""
+        with self._lock:
+            segment = self._segment
+            if segment is None or segment.number != position.segment:
+                return FIRST_SEGMENT_BYTES if position.ordinal < self._ordinal else 0
+            return self._tail - max(position.offset, SEGMENT_HEADER_BYTES)
+
+    def read(self, position: Position, max_records: int, max_bytes: int) -> Chunk:
+        """
+        Read on from *position*; fewer records than asked for means there are no more now.
+
+        Args:
+            position: Where the last chunk ended, or a cursor's head.
+            max_records: At most this many.
+            max_bytes: Stop before the payloads exceed this; one record is always read.
+        """
+        records: list[Record] = []
+        voids = 0
+        with self._reading:
+            while len(records) < max_records:
+                place = self._readable(position.segment)
+                if place is not None:
+                    found = scan(
+                        place.segment.buffer,
+                        max(position.offset, SEGMENT_HEADER_BYTES),
+                        place.end,
+                        verify=self._adopted,
+                        max_records=max_records - len(records),
+                        max_bytes=max_bytes - sum(len(record.payload) for record in records),
+                    )
+                    voids += found.voids
+                    records += found.records
+                    last = max(found.last, position.ordinal)
+                    position = Position(position.segment, found.offset, last)
+                    if place.growing or found.offset < place.end:
+                        break
+                following = self._following(position.segment)
+                if following is None:
+                    break
+                position = Position(following, 0, position.ordinal)
+        return Chunk(records, position, voids)
+
+    def reread(self, hole: Hole) -> list[Record]:
+        """The records of *hole* that are still open, after a restart."""
+        last, position, found = max(hole.open), hole.start, []
+        while position.ordinal < last:
+            chunk = self.read(position, 1000, 1 << 24)
+            found += [record for record in chunk.records if record.ordinal in hole.open]
+            if chunk.after == position:
+                break
+            position = chunk.after
+        return found
+
+    def _readable(self, number: int) -> _Place | None:
+        """A segment as it is to be read now, or None when it is gone."""
+        with self._lock:
+            current = self._segment
+            if current is not None and current.number == number:
+                return _Place(current, self._tail, growing=True)
+        held = self._sealed.get(number)
+        if held is None and self._store is not None:
+            held = self._store.open(number)
+            if held is not None:
+                self._sealed[number] = held
+        if held is None:
+            return None
+        return _Place(held, self._sealed_ends.get(number, held.size), growing=False)
+
+    def _following(self, number: int) -> int | None:
+        """The next segment after *number* that holds records, or None."""
+        with self._lock:
+            current = self._segment.number if self._segment else 0
+        if current:
+            numbers = [*self._sealed_ends, current]
+        else:
+            numbers = self._store.numbers() if self._store else []
+        return min((n for n in numbers if n > number), default=None)
+
+    # -- forgetting ------------------------------------------------------------------------
+
+    def reclaim(self) -> bool:
+        """
+        Delete the segments every cursor has passed, unmap those nobody reads.
+
+        Returns:
+            Whether room became free.
+        """
+        with self._reading:
+            if self._store is None or not self._cursors:
+                return False
+            low = min(cursor.low for cursor in self._cursors.values())
+            reading = {cursor.head.segment for cursor in self._cursors.values()}
+            with self._lock:
+                current = self._segment.number if self._segment else _NEVER
+                passed = [n for n in self._numbers() if n < min(low, current)]
+            for number in [n for n in self._sealed if n not in reading]:
+                self._sealed.pop(number).close()
+            for number in passed:
+                self._forget(number)
+            return bool(passed)
+
+    def _numbers(self) -> list[int]:
+        if self._segment is not None:
+            return sorted(self._sealed_ends)
+        return self._store.numbers() if self._store else []
+
+    def _forget(self, number: int) -> None:
+        store = self._store
+        if store is not None:
+            self._budget.give(store.size_of(number))
+            store.delete(number)
+        self._sealed_ends.pop(number, None)
+        self._blocked_until = 0.0
+
+    def drop_oldest(self) -> int:
+        """
+        Make room by giving up the oldest sealed segment.
+
+        Returns:
+            How many events died, summed over destinations; 0 with nothing to give up.
+        """
+        with self._reading, self._lock:
+            if self._segment is None or not self._sealed_ends:
+                return 0
+            number = min(self._sealed_ends)
+            following = min((n for n in self._sealed_ends if n > number), default=0)
+            last = self._first_ordinal(following) - 1
+            count = 0
+            for cursor in self._cursors.values():
+                count += cursor.drop_segment(number, last, self._void_ordinals, "queue_full")
+            held = self._sealed.pop(number, None)
+            if held is not None:
+                held.close()
+            self._forget(number)
+            return count
+
+    def _first_ordinal(self, number: int) -> int:
+        """First ordinal of a sealed segment, or of the one being written."""
+        place = self._readable(number) if number else None
+        segment = place.segment if place is not None else self._segment
+        return segment.first_ordinal if segment is not None else self._ordinal + 1
+
+    # -- living ----------------------------------------------------------------------------
+
+    def sync(self) -> None:
+        """
+        Have the disk hold everything appended before this call; survives power loss.
+
+        Raises:
+            OSError: The disk refused.
+        """
+        with self._lock:
+            store, current = self._store, self._segment
+            numbers = [n for n in self._sealed_ends if n >= self._synced_to]
+        if store is None or current is None:
+            return
+        for number in (*sorted(numbers), current.number):
+            store.sync(number)
+        self._synced_to = current.number
+
+    def adopt(self, store: SegmentStore) -> None:
+        """Take over a dead process's lane: read only from here on, every checksum verified."""
+        self._use(store)
+        self._adopted = True
+        self._limit = _CLOSED
+        stored = Slot(store.slot("lane", STATE_BYTES)).load() or {}
+        self._refused = dict(stored.get("refused", {}))
+        self._void_ordinals = list(stored.get("voids", []))
+        self._ordinal = self._find_last_ordinal(store)
+
+    def _find_last_ordinal(self, store: SegmentStore) -> int:
+        last = 0
+        for number in reversed(store.numbers()):
+            segment = store.open(number)
+            if segment is None:
+                continue
+            found = last_ordinal(segment)
+            last = max(last, found, segment.first_ordinal - 1)
+            segment.close()
+            if found:
+                break
+        return last
+
+    def stop(self) -> None:
+        """Refuse every append from now on; reading goes on."""
+        with self._lock:
+            self._limit = _CLOSED
+            if self._spare is not None:
+                self._discard(self._spare)
+                self._spare = None
+
+    def close(self) -> None:
+        """Stop, and let go of every mapping and file."""
+        self.stop()
+        with self._reading, self._lock:
+            for segment in self._sealed.values():
+                segment.close()
+            self._sealed.clear()
+            if self._segment is not None and self._store is not None and self._store.durable:
+                self._segment.close()
+            if self._store is not None:
+                self._store.close()
+
+
+def last_ordinal(segment: Segment) -> int:
+    """Ordinal of the last valid record or void in *segment*; 0 when there is none."""
+    last, offset = 0, SEGMENT_HEADER_BYTES
+    while offset < segment.size:
+        found = scan(
+            segment.buffer, offset, segment.size, verify=True, max_records=1000, max_bytes=1 << 24
+        )
+        last, offset = max(last, found.last), found.offset
+    return last

@@ -1,0 +1,153 @@
+"""
+One journal record: a 24-byte header, then the event's neutral JSON.
+
+    offset  size  field
+    0       2     magic 0x4E50, little endian: the bytes ``PN``
+    2       1     kind (`penstock.kinds.Kind`)
+    3       1     flags
+    4       4     length of the payload in bytes
+    8       4     CRC-32 of the payload, seeded with the rest of the header
+    12      4     captured at, seconds since 1970 (age counts from here)
+    16      8     ordinal: 1, 2, 3 ... within the lane
+
+Records start at multiples of eight. The payload is stored first and the header last, so a
+record counts once its header is there: a process killed in between leaves eight-aligned zeros
+where the header would be. A reader that finds neither a valid record nor the end looks for the
+next magic whose checksum holds, so one bad record never hides a good one; the ordinals tell
+how many were lost between.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, NamedTuple
+
+try:
+    from isal import isal_zlib as _crc  # 0.04 µs for 520 bytes, against 0.21 µs for zlib's
+except ImportError:  # no wheel for this processor
+    import zlib as _crc  # type: ignore[no-redef]
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from penstock.journal._segment import Buffer
+
+#: CRC-32, ``checksum(data, seed) -> int``.
+checksum: Callable[[bytes, int], int] = _crc.crc32
+
+MAGIC = 0x4E50
+MAGIC_BYTES = b"PN"
+HEADER = struct.Struct("<HBBIIIQ")
+HEADER_BYTES = HEADER.size
+ALIGN = 8
+
+#: The largest prime below 2**32.
+SEED_PRIME = 4_294_967_291
+
+#: The kind of a record whose writer was interrupted (a signal handler raised): never an event.
+VOID = 0
+
+#: The event names destinations in ``integrations``: look before sending.
+FLAG_SELECTIVE = 1
+#: The event is part of a historical import (PostHog's ``historical_migration``).
+FLAG_HISTORICAL = 2
+
+
+class Record(NamedTuple):
+    """An event as it lies in the journal."""
+
+    ordinal: int
+    kind: int
+    flags: int
+    #: Seconds since 1970, by the capturing host's clock.
+    captured_at: int
+    #: Neutral JSON, UTF-8; see docs/journal.md.
+    payload: bytes
+
+
+class Scan(NamedTuple):
+    """What one look at a segment found."""
+
+    records: list[Record]
+    #: Where the next look starts.
+    offset: int
+    #: Ordinal of the last record or void passed; 0 when there was none.
+    last: int
+    #: Records passed whose writers were interrupted.
+    voids: int
+
+
+def span(payload_bytes: int) -> int:
+    """Bytes a record of this payload takes in a segment, padding included."""
+    return (HEADER_BYTES + payload_bytes + ALIGN - 1) & -ALIGN
+
+
+def seed(kind: int, flags: int, length: int, captured_at: int, ordinal: int) -> int:
+    """
+    Where the payload's CRC starts.
+
+    Folding the header in here costs a few integer operations instead of a second checksum
+    call, and a flipped bit in any header field still makes the record invalid: the remainder
+    by a prime, not by a power of two, lets the high half of the ordinal count as well.
+    """
+    mixed = captured_at ^ ordinal ^ (length << 8) ^ (kind << 24) ^ (flags << 16)
+    return mixed % SEED_PRIME
+
+
+def scan(
+    buffer: Buffer,
+    offset: int,
+    end: int,
+    *,
+    verify: bool,
+    max_records: int,
+    max_bytes: int,
+) -> Scan:
+    """
+    Read records from *offset* on, skipping whatever is not one.
+
+    Args:
+        buffer: A segment.
+        offset: A multiple of eight.
+        end: No record reaches beyond this.
+        verify: Check every CRC; off only for records this very process wrote.
+        max_records: Stop after this many.
+        max_bytes: Stop before the payloads read exceed this; one record is always taken.
+
+    Returns:
+        The records, and where the next read starts: *end* when there is nothing more.
+    """
+    records: list[Record] = []
+    last = voids = 0
+    unpack = HEADER.unpack_from
+    while offset + HEADER_BYTES <= end and len(records) < max_records:
+        magic, kind, flags, length, crc, captured_at, ordinal = unpack(buffer, offset)
+        start = offset + HEADER_BYTES
+        stop = start + length
+        valid = magic == MAGIC and ordinal > 0 and stop <= end
+        if valid:
+            payload = bytes(buffer[start:stop])
+            valid = not verify or crc == checksum(
+                payload, seed(kind, flags, length, captured_at, ordinal)
+            )
+        if not valid:
+            offset = next_magic(buffer, offset + ALIGN, end)
+            continue
+        if kind == VOID:
+            voids += 1
+        else:
+            if length > max_bytes and records:
+                break
+            max_bytes -= length
+            records.append(Record(ordinal, kind, flags, captured_at, payload))
+        last = ordinal
+        offset = (stop + ALIGN - 1) & -ALIGN
+    return Scan(records, offset if offset + HEADER_BYTES <= end else end, last, voids)
+
+
+def next_magic(buffer: Buffer, offset: int, end: int) -> int:
+    """Offset of the next possible record at or after *offset*; *end* when there is none."""
+    found = buffer.find(MAGIC_BYTES, offset, end)
+    while found != -1 and found % ALIGN:
+        found = buffer.find(MAGIC_BYTES, found + 1, end)
+    return end if found == -1 else found
