@@ -1,0 +1,83 @@
+"""
+JSON straight from orjson, where orjson alone does right by a value.
+
+Two things it passes in silence are looked for afterwards: a non-finite float, which it writes
+as ``null``, and nesting it finds harmless (up to 254 levels) but PostHog's serde_json (128) and
+others do not.
+
+One thing cannot be looked for: orjson 3.13 ends the process on an Enum whose ``value`` raises,
+and on a UUID made without its constructor. To know beforehand would take a walk over every
+value of every event, three times the cost of encoding it.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from math import isfinite
+from typing import TYPE_CHECKING
+
+import orjson
+
+from penstock.values._shapes import contained
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_OPTIONS = (
+    orjson.OPT_PASSTHROUGH_DATACLASS
+    | orjson.OPT_PASSTHROUGH_DATETIME
+    | orjson.OPT_PASSTHROUGH_SUBCLASS
+)
+
+
+def quick_json(value: object, levels: int) -> bytes | None:
+    """
+    *value* as compact JSON if nothing of it is lost; None if it needs care.
+
+    `dict.copy` is the hook for what orjson does not know. It takes any dict subclass, so the
+    catalogues cost no more than a dict, and refuses all else. Being C, it cannot let another
+    thread change the caller's lists while orjson stands in them.
+
+    Args:
+        value: Anything at all.
+        levels: Containers that may be inside each other.
+    """
+    try:
+        data = orjson.dumps(value, dict.copy, _OPTIONS)
+    except Exception:  # noqa: BLE001 - whatever it was, somebody else takes care of it
+        return None
+    # Of the ways to look at 560 bytes these are the quickest: 0.22 and 0.17 µs, against 0.44 µs
+    # for ``b"null" in data`` and 0.43 µs for counting with ``data.count``.
+    if data.rfind(b"null") < 0:
+        brackets = len(data) - len(data.replace(b"{", b"").replace(b"[", b""))
+        if brackets <= levels:
+            return data
+    return data if contained(_lost_nothing, value, levels) is True else None
+
+
+def _lost_nothing(value: object, levels: int) -> bool:
+    """
+    Whether orjson's answer for *value* is complete and not too deep.
+
+    Only types which orjson took are in there, so what is no container is a scalar.
+    """
+    if isinstance(value, Enum):
+        value = value.value
+    if isinstance(value, float):
+        return isfinite(value)
+    children: Iterable[object]
+    if isinstance(value, dict):
+        children = dict.values(value)
+    elif isinstance(value, list | tuple):
+        children = value
+    else:
+        return True
+    if levels <= 0:
+        return False
+    for child in children:
+        kind = type(child)
+        if kind is str or kind is int or child is None:  # most of them: spare the call
+            continue
+        if not _lost_nothing(child, levels - 1):
+            return False
+    return True
