@@ -1,0 +1,204 @@
+"""
+The real transport: urllib3, one request in, one response out.
+
+Import this on the thread that sends: it brings urllib3, ssl and the email parser with it, some
+15 ms that a host program should not spend on start-up.
+
+No retries happen here (`penstock.delivery` decides), no cookies are kept, and nothing but the
+host's name reaches a log. A redirect is followed only within its origin, at most `MAX_REDIRECTS`
+times, and never by turning a POST into a GET.
+"""
+
+from __future__ import annotations
+
+import os
+from email.utils import formatdate
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin, urlsplit
+
+from urllib3 import PoolManager, ProxyManager
+from urllib3.exceptions import HTTPError
+from urllib3.util import Timeout, make_headers
+
+from penstock.transport import gate
+from penstock.transport._connection import POOLS, until
+from penstock.transport._trouble import as_transport_error
+from penstock.transport._types import Response, TransportError
+from penstock.transport.proxy import ProxyRules, credentials, masked
+from penstock.transport.tls import Tls
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
+    from urllib.parse import SplitResult
+
+    from penstock.transport._types import Request
+
+MAX_REDIRECTS = 3
+#: More of an answer's body is not read, in bytes. PostHog's verdicts on a full batch take 25 KB.
+MAX_RESPONSE_BYTES = 1024 * 1024
+
+_PIECE_BYTES = 64 * 1024
+_PROXY_REFUSED = 407
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+#: "See other" asks for a GET of another page.
+_SEE_OTHER = 303
+
+
+class HttpTransport:
+    """
+    HTTP and HTTPS with connections kept alive; safe for several threads, and across a fork.
+
+    Args:
+        proxy: URL of one proxy for everything; ``""`` for none; None to follow the environment.
+        tls: How to trust servers; None for the system's certificates.
+        max_idle: Connections kept per host while nobody uses them.
+
+    Raises:
+        ConfigError: *proxy* is no URL of a proxy.
+    """
+
+    def __init__(
+        self, proxy: str | None = None, tls: Tls | None = None, *, max_idle: int = 16
+    ) -> None:
+        self._rules = ProxyRules(proxy)
+        self._tls = tls or Tls()
+        self._max_idle = max_idle
+        self._context: SSLContext | None = None
+        self._managers: dict[str, PoolManager] = {}
+        self._pid = os.getpid()
+
+    def __repr__(self) -> str:
+        """The proxy without its password."""
+        return f"HttpTransport(proxy {self._rules!r})"
+
+    def send(self, request: Request, timeout: float) -> Response:
+        """
+        Carry *request* and read the whole answer; give up after *timeout* seconds in all.
+
+        Raises:
+            TransportError: No complete response came.
+        """
+        gate.check(request.url)
+        deadline = monotonic() + timeout
+        method, url = request.method, request.url
+        for _ in range(MAX_REDIRECTS + 1):
+            with until(deadline):
+                response = self._exchange(method, url, request)
+            target = _redirect(method, url, response)
+            if target is None:
+                break
+            url = target
+        return response
+
+    def close(self) -> None:
+        """Close idle connections; a later `send` opens new ones."""
+        managers, self._managers = self._managers, {}
+        if self._pid == os.getpid():
+            for manager in managers.values():
+                manager.clear()
+
+    def _exchange(self, method: str, url: str, request: Request) -> Response:
+        try:
+            parts = urlsplit(url)
+            proxy = self._rules.proxy_for(parts.scheme, parts.netloc)
+            manager = self._manager(proxy, parts.scheme)
+            answer = manager.urlopen(
+                method,
+                url,
+                body=request.body or None,
+                headers=dict(request.headers),
+                timeout=_NO_TIMEOUT,
+                retries=False,
+                redirect=False,
+                preload_content=False,
+            )
+            response = _read(answer)
+        except (HTTPError, OSError, ValueError) as error:
+            raise as_transport_error(error) from None
+        if proxy and response.status == _PROXY_REFUSED:
+            raise TransportError("proxy", "the proxy answered 407")
+        return response
+
+    def _manager(self, proxy: str | None, scheme: str) -> PoolManager:
+        if self._pid != os.getpid():
+            # A fork: these sockets are the parent's. Letting go of them closes our copies.
+            self._managers, self._pid = {}, os.getpid()
+        secure = "https" in (scheme, urlsplit(proxy or "").scheme)
+        key = f"{proxy} {secure}"
+        manager = self._managers.get(key)
+        if manager is None:
+            manager = self._managers.setdefault(key, self._new_manager(proxy, secure=secure))
+        return manager
+
+    def _new_manager(self, proxy: str | None, *, secure: bool) -> PoolManager:
+        options: dict[str, Any] = {"maxsize": self._max_idle, "retries": False}
+        if secure:
+            options["ssl_context"] = self._ssl_context()
+        if proxy is None:
+            manager = PoolManager(**options)
+        else:
+            user = credentials(proxy)
+            headers = make_headers(proxy_basic_auth=user) if user else {}
+            address = masked(proxy).replace("***@", "")
+            if address.startswith("https:"):
+                options["proxy_ssl_context"] = self._ssl_context()
+            manager = ProxyManager(address, proxy_headers=headers, **options)
+        manager.pool_classes_by_scheme = POOLS
+        return manager
+
+    def _ssl_context(self) -> SSLContext:
+        if self._context is None:
+            try:
+                self._context = self._tls.context()
+            except OSError:
+                raise TransportError("tls", "a certificate file cannot be used") from None
+        return self._context
+
+
+#: urllib3's own clocks are off; ours is in `penstock.transport._connection`.
+_NO_TIMEOUT = Timeout(total=None, connect=None, read=None)
+
+
+def _read(answer: Any) -> Response:
+    """Read the body up to the cap; a connection with more to come is not used again."""
+    pieces: list[bytes] = []
+    size = 0
+    try:
+        while size < MAX_RESPONSE_BYTES:
+            piece = answer.read(min(_PIECE_BYTES, MAX_RESPONSE_BYTES - size))
+            if not piece:
+                break
+            pieces.append(piece)
+            size += len(piece)
+        else:
+            answer.close()
+    except BaseException:
+        answer.close()
+        raise
+    answer.release_conn()
+    headers = {name.lower(): value for name, value in answer.headers.items()}
+    # RFC 9110, 6.6.1: who has a clock dates an answer that came without one.
+    headers.setdefault("date", formatdate(usegmt=True))
+    return Response(answer.status, headers, b"".join(pieces))
+
+
+def _redirect(method: str, url: str, response: Response) -> str | None:
+    """Where to send the same request again; None when the response is the answer."""
+    location = response.headers.get("location")
+    if response.status not in _REDIRECTS or not location:
+        return None
+    if response.status == _SEE_OTHER and method != "GET":
+        return None
+    try:
+        target = urljoin(url, location)
+        return target if _origin(urlsplit(target)) == _origin(urlsplit(url)) else None
+    except ValueError:
+        return None
+
+
+def _origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
+    """Scheme, host and port; a user name in a URL makes it another origin."""
+    default = {"http": 80, "https": 443}.get(parts.scheme)
+    host = parts.hostname if parts.username is None else parts.netloc
+    return parts.scheme, host, parts.port or default
