@@ -1,0 +1,574 @@
+"""
+The front door: one method per call of the field, and the client's life.
+
+Calls become messages (`penstock.messages`), messages become records (`penstock.intake`), and the
+engine (`penstock.delivery`) does the rest. `Client.track` takes a shorter way, because it is
+what programs call in loops.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from typing import TYPE_CHECKING, Any, TypedDict
+
+import msgspec
+
+from penstock import _checks, _fork
+from penstock._waiting import in_thread
+from penstock.config import ENV_URL, Config
+from penstock.intake import Intake
+from penstock.journal.ledger import Ledger
+from penstock.kinds import Kind
+from penstock.messages import (
+    Alias,
+    Capture,
+    CreateAlias,
+    Group,
+    GroupIdentify,
+    Identify,
+    Page,
+    Screen,
+    opened,
+)
+from penstock.scope import CURRENT, over, within
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from types import TracebackType
+    from typing import Self, Unpack
+    from uuid import UUID
+
+    from penstock.destinations import Destination
+    from penstock.messages import Data, Id, Message
+
+#: `Client.flush` and `Client.close` without a timeout wait this long, in seconds: some batches
+#: and some retries.
+FLUSH_TIMEOUT_S = 10.0
+_TRACK = int(Kind.TRACK)
+
+
+class Common(TypedDict, total=False):
+    """
+    What every call takes, by keyword.
+
+    Attributes:
+        context: Facts of the moment: a plain dict or `Context`.
+        integrations: Which destinations the event goes to: a plain dict or `Integrations`.
+        timestamp: When it happened; now by default. Naive means UTC.
+        message_id: Idempotency key as the wire has it; a UUIDv7 by default.
+        idempotency_key: Any text; the message id is its UUIDv5.
+        historical: The event is part of a back-fill.
+    """
+
+    context: Data | None
+    integrations: Data | None
+    timestamp: datetime | str | None
+    message_id: str | UUID | None
+    idempotency_key: str | None
+    historical: bool
+
+
+class Client(Intake):
+    """
+    Sends events to one or more destinations; an accepted event survives this process.
+
+    Args:
+        destinations: Where every event goes; their names must differ.
+        config: The settings; see `Config`.
+
+    Raises:
+        ConfigError: There is no destination, or two have one name.
+
+    A client is safe to use from any thread, before and after a fork, and in asyncio or gevent
+    programs. It starts no thread before the first event. With an empty key, ``disabled`` or
+    ``PENSTOCK_DISABLED=1`` it does nothing and says so once.
+
+    .. versionadded:: 0.1
+    """
+
+    def __init__(self, *destinations: Destination, config: Config | None = None) -> None:
+        super().__init__(destinations, config or Config())
+
+    @classmethod
+    def from_env(cls, config: Config | None = None) -> Self:
+        """
+        A client for the destinations in ``PENSTOCK_URL``, as in ``segment://KEY@``.
+
+        Without the variable the client is disabled.
+
+        Raises:
+            ConfigError: A URL names no known dialect, or is not one.
+
+        .. versionadded:: 0.1
+        """
+        from penstock.destinations import destinations_from_urls
+
+        found = destinations_from_urls(os.environ.get(ENV_URL, ""))
+        return cls(*found, config=config if found else _disabled(config))
+
+    # -- calls of the Segment family -------------------------------------------------------
+
+    def identify(
+        self,
+        user_id: Id | None = None,
+        traits: Data | None = None,
+        *,
+        anonymous_id: Id | None = None,
+        **common: Unpack[Common],
+    ) -> str:
+        """
+        Tell who a user is.
+
+        Args:
+            user_id: The known person; an int or UUID becomes a string.
+            traits: Facts of the person: a plain dict or `Traits`.
+            anonymous_id: The unknown device; one of the two ids is needed.
+            common: See `Common`.
+
+        Returns:
+            The message id; empty when the client is disabled.
+
+        Raises:
+            FieldError: A field is missing, empty or of the wrong type.
+            ClosedError: The client was closed.
+
+        .. versionadded:: 0.1
+        """
+        return self.enqueue(
+            Identify(user_id=user_id, traits=traits, anonymous_id=anonymous_id, **common)
+        )
+
+    def track(
+        self,
+        user_id: Id | None = None,
+        event: str | None = None,
+        properties: Data | None = None,
+        *,
+        anonymous_id: Id | None = None,
+        context: Data | None = None,
+        integrations: Data | None = None,
+        timestamp: datetime | str | None = None,
+        message_id: str | UUID | None = None,
+        idempotency_key: str | None = None,
+        historical: bool = False,
+    ) -> str:
+        """
+        Tell what a user did.
+
+        The arguments of `Common` are written out in this one, and no `Track` is made: packing
+        and unpacking them costs 0.4 µs a call.
+
+        Args:
+            user_id: The known person.
+            event: What happened, as in ``"Order Completed"``.
+            properties: Facts of the event: a plain dict or `Properties`.
+            anonymous_id: The unknown device; one of the two ids is needed.
+            context: See `Common`, as all that follow.
+            integrations: See `Common`.
+            timestamp: See `Common`.
+            message_id: See `Common`.
+            idempotency_key: See `Common`.
+            historical: See `Common`.
+
+        Returns:
+            The message id; empty when the client is disabled.
+
+        Raises:
+            FieldError: A field is missing, empty or of the wrong type.
+            ClosedError: The client was closed.
+
+        .. versionadded:: 0.1
+        """
+        scope = CURRENT.get()
+        if scope is not None:
+            user_id = scope.user_id if user_id is None else user_id
+            anonymous_id = scope.anonymous_id if anonymous_id is None else anonymous_id
+            properties = over(scope.properties, properties)
+        if type(event) is not str or not event or event.isspace():
+            event = _checks.required_text(event, "Track", "event")
+        neutral: dict[str, Any] = {"type": "track", "event": event}
+        if type(user_id) is str and user_id and anonymous_id is None and not user_id.isspace():
+            neutral["userId"] = user_id
+        else:
+            user, anonymous = _checks.one_of_ids(user_id, anonymous_id, "Track")
+            if user is not None:
+                neutral["userId"] = user
+            if anonymous is not None:
+                neutral["anonymousId"] = anonymous
+        if properties is not None:
+            plain = type(properties) is dict
+            neutral["properties"] = (
+                properties if plain else _checks.mapping(properties, "Track", "properties")
+            )
+        return self.accept(
+            _TRACK,
+            neutral,
+            scope,
+            context,
+            integrations,
+            timestamp,
+            message_id,
+            idempotency_key,
+            historical,
+        )
+
+    def page(
+        self,
+        user_id: Id | None = None,
+        name: str | None = None,
+        properties: Data | None = None,
+        *,
+        category: str | None = None,
+        anonymous_id: Id | None = None,
+        **common: Unpack[Common],
+    ) -> str:
+        """
+        Tell which page a user saw.
+
+        Args:
+            user_id: The known person.
+            name: The page's name.
+            properties: Facts of the page, ``url`` and ``title`` among them.
+            category: What the page belongs to.
+            anonymous_id: The unknown device; one of the two ids is needed.
+            common: See `Common`.
+
+        Returns:
+            The message id; empty when the client is disabled.
+
+        Raises:
+            FieldError: A field is missing, empty or of the wrong type.
+            ClosedError: The client was closed.
+
+        .. versionadded:: 0.1
+        """
+        return self.enqueue(
+            Page(
+                user_id=user_id,
+                name=name,
+                properties=properties,
+                category=category,
+                anonymous_id=anonymous_id,
+                **common,
+            )
+        )
+
+    def screen(
+        self,
+        user_id: Id | None = None,
+        name: str | None = None,
+        properties: Data | None = None,
+        *,
+        category: str | None = None,
+        anonymous_id: Id | None = None,
+        **common: Unpack[Common],
+    ) -> str:
+        """
+        Tell which screen of an app a user saw; as `page`.
+
+        .. versionadded:: 0.1
+        """
+        return self.enqueue(
+            Screen(
+                user_id=user_id,
+                name=name,
+                properties=properties,
+                category=category,
+                anonymous_id=anonymous_id,
+                **common,
+            )
+        )
+
+    def group(
+        self,
+        user_id: Id | None = None,
+        group_id: Id | None = None,
+        traits: Data | None = None,
+        *,
+        group_type: str | None = None,
+        anonymous_id: Id | None = None,
+        **common: Unpack[Common],
+    ) -> str:
+        """
+        Tell which group (company, team, account) a user belongs to.
+
+        Args:
+            user_id: The known person.
+            group_id: The group's key.
+            traits: Facts of the group.
+            group_type: Kind of group, for PostHog; becomes ``traits.groupType``.
+            anonymous_id: The unknown device; one of the two ids is needed.
+            common: See `Common`.
+
+        Returns:
+            The message id; empty when the client is disabled.
+
+        Raises:
+            FieldError: A field is missing, empty or of the wrong type.
+            ClosedError: The client was closed.
+
+        .. versionadded:: 0.1
+        """
+        return self.enqueue(
+            Group(
+                user_id=user_id,
+                group_id=group_id,
+                traits=traits,
+                group_type=group_type,
+                anonymous_id=anonymous_id,
+                **common,
+            )
+        )
+
+    def alias(
+        self,
+        *,
+        user_id: Id | None = None,
+        previous_id: Id | None = None,
+        distinct_id: Id | None = None,
+        alias: Id | None = None,
+        **common: Unpack[Common],
+    ) -> str:
+        """
+        Merge two ids of one person. All arguments by keyword: the direction matters.
+
+        Args:
+            user_id: The id that stays.
+            previous_id: The id that is merged into it.
+            distinct_id: PostHog's own call instead, with `alias`: both are sent as they are.
+            alias: See `distinct_id`.
+            common: See `Common`.
+
+        Returns:
+            The message id; empty when the client is disabled.
+
+        Raises:
+            FieldError: A field is missing, empty or of the wrong type.
+            ClosedError: The client was closed.
+
+        .. versionadded:: 0.1
+        """
+        if distinct_id is not None or alias is not None:
+            return self.enqueue(CreateAlias(distinct_id=distinct_id, alias=alias, **common))
+        return self.enqueue(Alias(user_id=user_id, previous_id=previous_id, **common))
+
+    # -- PostHog's own calls ---------------------------------------------------------------
+
+    def capture(
+        self,
+        event: str | None = None,
+        distinct_id: Id | None = None,
+        properties: Data | None = None,
+        *,
+        groups: Data | None = None,
+        set: Data | None = None,  # noqa: A002 - PostHog's word
+        set_once: Data | None = None,
+        **common: Unpack[Common],
+    ) -> str:
+        """
+        Capture an event the PostHog way.
+
+        Args:
+            event: What happened.
+            distinct_id: Who did it; the scope's user otherwise. With neither the event is
+                personless: a random id and ``$process_person_profile: false``.
+            properties: Facts of the event.
+            groups: ``{group type: group key}``.
+            set: Person properties to overwrite.
+            set_once: Person properties to set unless they are there.
+            common: See `Common`.
+
+        Returns:
+            The message id; empty when the client is disabled.
+
+        Raises:
+            FieldError: A field is missing, empty or of the wrong type.
+            ClosedError: The client was closed.
+
+        .. versionadded:: 0.1
+        """
+        return self.enqueue(
+            Capture(
+                event=event or "",
+                distinct_id=distinct_id,
+                properties=properties,
+                groups=groups,
+                set=set,
+                set_once=set_once,
+                **common,
+            )
+        )
+
+    def group_identify(
+        self,
+        group_type: str | None = None,
+        group_id: Id | None = None,
+        properties: Data | None = None,
+        *,
+        distinct_id: Id | None = None,
+        **common: Unpack[Common],
+    ) -> str:
+        """
+        Set properties of a group the PostHog way.
+
+        Args:
+            group_type: Kind of group, as in ``"company"``.
+            group_id: The group's key.
+            properties: Facts of the group.
+            distinct_id: Who the event is counted for; the group itself by default.
+            common: See `Common`.
+
+        Returns:
+            The message id; empty when the client is disabled.
+
+        Raises:
+            FieldError: A field is missing, empty or of the wrong type.
+            ClosedError: The client was closed.
+
+        .. versionadded:: 0.1
+        """
+        return self.enqueue(
+            GroupIdentify(
+                group_type=group_type or "",
+                group_id=group_id,
+                properties=properties,
+                distinct_id=distinct_id,
+                **common,
+            )
+        )
+
+    def enqueue(self, message: Message) -> str:
+        """
+        Accept a typed message, as in ``enqueue(Track(user_id="u1", event="Signed Up"))``.
+
+        Returns:
+            The message id; empty when the client is disabled.
+
+        Raises:
+            FieldError: A field is missing, empty or of the wrong type, or *message* is none.
+            ClosedError: The client was closed.
+
+        .. versionadded:: 0.1
+        """
+        scope = CURRENT.get()
+        kind, neutral, common = opened(message if scope is None else within(scope, message))
+        return self.accept(kind, neutral, scope, **common)
+
+    # -- delivery --------------------------------------------------------------------------
+
+    @property
+    def durable(self) -> bool:
+        """
+        Whether what is captured outlives this process.
+
+        False for a journal in memory, also where no directory could be written; True for one on
+        disk from its first event on.
+
+        .. versionadded:: 0.1
+        """
+        return self._engine is not None and self._engine.lane.durable
+
+    def ledger(self) -> Ledger:
+        """
+        Where every event is that this process holds: its own and those it adopted.
+
+        .. versionadded:: 0.1
+        """
+        if self._engine is None:
+            return Ledger()
+        return msgspec.structs.replace(self._engine.ledger(), coerced=self._coercions.counts())
+
+    def flush(self, timeout: float | None = None) -> Ledger:
+        """
+        Deliver what was captured until now, and what dead processes left.
+
+        Args:
+            timeout: Seconds to wait at most; 10 by default.
+
+        Returns:
+            The ledger afterwards: ``pending`` is what did not make it in time.
+
+        .. versionadded:: 0.1
+        """
+        if not _fork.PAGE[0]:
+            _fork.forked()
+        if self._engine is not None and not self._closed:
+            self._engine.worker.flush(FLUSH_TIMEOUT_S if timeout is None else timeout)
+        return self.ledger()
+
+    def close(self, timeout: float | None = None) -> Ledger:
+        """
+        Take no more events, deliver, stop. A second call changes nothing.
+
+        Args:
+            timeout: Seconds to wait at most; 10 by default. What is left stays in the journal
+                for the next process, or is ``dead(closed)`` in a journal in memory.
+
+        Returns:
+            The ledger afterwards.
+
+        .. versionadded:: 0.1
+        """
+        self.shut(FLUSH_TIMEOUT_S if timeout is None else timeout)
+        return self.ledger()
+
+    async def aflush(self, timeout: float | None = None) -> Ledger:  # noqa: ASYNC109 - flush's twin
+        """
+        `flush` for asyncio and trio: waits without blocking the event loop.
+
+        .. versionadded:: 0.1
+        """
+        await in_thread(self.flush, timeout)
+        return self.ledger()
+
+    async def aclose(self, timeout: float | None = None) -> Ledger:  # noqa: ASYNC109 - close's twin
+        """
+        `close` for asyncio and trio.
+
+        .. versionadded:: 0.1
+        """
+        await in_thread(self.close, timeout)
+        return self.ledger()
+
+    def __enter__(self) -> Self:
+        """Use the client in a ``with`` statement; it is closed at the end."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        """Use the client in an ``async with`` statement; it is closed at the end."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        """Destinations by name; no key."""
+        names = ", ".join(destination.name for destination in self.destinations)
+        state = "closed" if self._closed else "open" if self._engine else "disabled"
+        return f"<Client {names or 'without destinations'}, {state}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A pickled client (``multiprocessing`` with spawn) is a new one with the same settings."""
+        return (_rebuild, (self.destinations, self.config))
+
+
+def _rebuild(destinations: tuple[Destination, ...], config: Config) -> Client:
+    return Client(*destinations, config=config if destinations else _disabled(config))
+
+
+def _disabled(config: Config | None) -> Config:
+    return dataclasses.replace(config or Config(), disabled=True)

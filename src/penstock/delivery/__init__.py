@@ -1,0 +1,1 @@
+"""Delivery: cursors over the journal, batches, retries, outcomes."""

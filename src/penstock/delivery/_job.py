@@ -1,0 +1,88 @@
+"""A job: messages that travel in one request, and where they came from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from penstock.dialects._types import Encoded
+    from penstock.journal._cursor import Cursor, Hole
+    from penstock.journal.lane import Lane
+    from penstock.journal.record import Record
+
+
+class Item(NamedTuple):
+    """One message on its way: the record and its wire form."""
+
+    record: Record
+    encoded: Encoded
+    #: Whose order it must keep; 0 for everybody's, when no order is asked for.
+    stream: int = 0
+
+
+class Origin(NamedTuple):
+    """Where the records of a job are accounted for."""
+
+    lane: Lane
+    cursor: Cursor
+    hole: Hole
+
+
+class Job:
+    """
+    Messages of one bucket and one origin.
+
+    Attributes:
+        attempts: HTTP attempts made in this cycle.
+        created_at: When the batch was made, RFC 3339; kept over attempts.
+        request_id: UUID of the batch; kept over attempts.
+        not_before: Monotonic seconds before which it must not be sent.
+        reroutes: Rounds of 451 so far.
+        taken_at: Monotonic seconds at which a sender took it last.
+    """
+
+    __slots__ = (
+        "attempts",
+        "bucket",
+        "created_at",
+        "items",
+        "not_before",
+        "origin",
+        "request_id",
+        "reroutes",
+        "taken_at",
+    )
+
+    def __init__(self, origin: Origin, items: Sequence[Item], bucket: int) -> None:
+        self.origin = origin
+        self.items = items
+        self.bucket = bucket
+        self.attempts = 0
+        self.reroutes = 0
+        self.not_before = 0.0
+        self.taken_at = 0.0
+        self.created_at = ""
+        self.request_id = ""
+
+    @property
+    def stream(self) -> int:
+        """The stream all its items belong to."""
+        return self.items[0].stream
+
+    def with_items(self, items: Sequence[Item]) -> Job:
+        """A fresh job of some of the items: a new batch with a full budget of attempts."""
+        return Job(self.origin, items, self.bucket)
+
+    def remainder(self, items: Sequence[Item]) -> Job:
+        """The same batch with only some items left to answer for."""
+        rest = Job(self.origin, items, self.bucket)
+        rest.attempts, rest.reroutes = self.attempts, self.reroutes
+        rest.created_at, rest.request_id = self.created_at, self.request_id
+        return rest
+
+    def halves(self) -> tuple[Job, Job]:
+        """Two fresh jobs, in order."""
+        middle = len(self.items) // 2
+        return self.with_items(self.items[:middle]), self.with_items(self.items[middle:])

@@ -1,0 +1,427 @@
+"""
+The worker: the threads of one client, and everything that has to do with their lives.
+
+Threads. None until the first event. Then one *worker*, which wakes up once an interval (or when
+an append completes a batch), makes what was captured due, and keeps house: spare segments,
+dead processes' lanes, fsync, deletion of what all destinations have. *Senders* make the
+requests; each takes job after job of one pump and goes away when there were none for a while.
+A pump gets a second sender only when its destination is slow to answer: on a fast one more
+threads only fight for the interpreter.
+
+Waking. The appending thread puts one item into a `SimpleQueue`, which cannot block it, and only
+when a batch is complete and the worker said it would sleep. Otherwise the worker's timer finds
+the events: an event never waits longer than the interval.
+
+Exit. All threads are daemons, so none holds the process. At interpreter exit the workers still
+alive get their ``exit_timeout`` together; what is left stays in the journal. Python 3.12 and
+later start no thread by then: a flush that cannot start one delivers on its own thread.
+
+Fork. A child must not touch this object; the client makes a new one (`penstock.client`).
+"""
+
+from __future__ import annotations
+
+import atexit
+import queue
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from penstock._log import ERROR, WARNING
+from penstock.delivery._sender import CLOSED
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from penstock._log import Log
+    from penstock.config import Clock
+    from penstock.delivery._pump import Pump
+    from penstock.delivery._sender import Sender
+    from penstock.journal.disk import DiskJournal
+    from penstock.journal.lane import Lane
+    from penstock.journal.memory import MemoryJournal
+
+#: Seconds a sender without work stays around.
+SENDER_IDLE_S = 10.0
+#: Seconds between two looks for dead processes' lanes.
+ADOPT_EVERY_S = 30.0
+#: Seconds an answer may take before a pump with more to do gets another sender.
+SLOW_ANSWER_S = 0.01
+#: Longest nap while something is due and nobody can take it yet.
+BUSY_TICK_S = 0.1
+#: A flush looks again at least this often, in seconds.
+FLUSH_TICK_S = 0.02
+
+#: Seconds the worker of a client that was dropped without a close goes on trying.
+ORPHAN_S = 30.0
+
+_live: set[Worker] = set()
+_live_lock = threading.Lock()
+
+
+class Worker:
+    """
+    Threads that move events from the journal to the destinations.
+
+    Args:
+        journal: Where events come from.
+        pumps: One per destination.
+        sender: Makes the requests.
+        clock: The time.
+        log: Where it speaks.
+        interval: Seconds between two looks, the shortest of the destinations'.
+        exit_timeout: Seconds the interpreter's exit may wait.
+        fsync_interval: Seconds between two fsyncs of the journal; None for never.
+    """
+
+    def __init__(
+        self,
+        journal: DiskJournal | MemoryJournal,
+        pumps: Sequence[Pump],
+        sender: Sender,
+        clock: Clock,
+        log: Log,
+        *,
+        interval: float,
+        exit_timeout: float,
+        fsync_interval: float | None,
+    ) -> None:
+        self.journal = journal
+        self.exit_timeout = exit_timeout
+        self._pumps = tuple(pumps)
+        self._sender = sender
+        self._clock = clock
+        self._log = log
+        self._interval = interval
+        self._fsync_interval = fsync_interval
+        self._mailbox: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._inboxes: dict[Pump, queue.SimpleQueue[None]] = {
+            pump: queue.SimpleQueue() for pump in pumps
+        }
+        self._crew = dict.fromkeys(pumps, 0)
+        self._idle = dict.fromkeys(pumps, 0)
+        self._lock = threading.RLock()
+        self._progress = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._stopping = False
+        self._orphaned = False
+        self._orphan_deadline = 0.0
+        self._next_due = clock.monotonic() + interval
+        self._attached: set[Lane] = set()
+        self._next_adoption = 0.0
+        self._next_fsync = 0.0
+
+    # -- waking ----------------------------------------------------------------------------
+
+    def wake(self) -> None:
+        """Called by an append, with the lane's lock held: start the thread, or wake it."""
+        if self._thread is None:
+            self._start()
+        else:
+            self._mailbox.put(None)
+
+    def _start(self) -> bool:
+        """Start the worker's thread; False when the interpreter starts none any more."""
+        with self._lock:
+            if self._thread is not None or self._stopping:
+                return self._thread is not None
+            thread = threading.Thread(target=self._run, name="penstock-worker", daemon=True)
+            try:
+                self._thread = thread
+                thread.start()
+            except RuntimeError:
+                self._thread = None
+                return False
+        with _live_lock:
+            _live.add(self)
+        return True
+
+    # -- the worker's thread ---------------------------------------------------------------
+
+    def _run(self) -> None:
+        while not self._stopping:
+            try:
+                self._look()
+            except Exception as error:  # noqa: BLE001 - the loop must survive; nothing is lost by waiting
+                self._log.say(ERROR, "worker", "the worker failed: %s", type(error).__name__)
+            if self._orphaned and self._is_over():
+                self.close(0.0)
+                return
+            self._sleep()
+
+    def _look(self) -> None:
+        """Attach, keep house, see that every pump with work has a sender."""
+        self._attach_all()
+        self.journal.lane.prepare()
+        self._fsync()
+        now = self._clock.monotonic()
+        if now >= self._next_due:
+            self._next_due = now + self._interval
+            self._make_due()
+        for pump in self._pumps:
+            self._engage(pump)
+
+    def _make_due(self) -> None:
+        for pump in self._pumps:
+            pump.make_due()
+
+    def _sleep(self) -> None:
+        busy = any(pump.has_work() for pump in self._pumps)
+        nap = max(0.0, self._next_due - self._clock.monotonic())
+        if busy:
+            nap = min(nap, BUSY_TICK_S)
+        if self._fsync_interval is not None:
+            nap = min(nap, self._fsync_interval)
+        if not busy:
+            missing = [pump.missing() for pump in self._pumps]
+            events, size = (min(column) for column in zip(*missing, strict=True))
+            self.journal.lane.wake_after(events, size)
+        with suppress(queue.Empty):
+            self._mailbox.get(timeout=nap)
+
+    def _is_over(self) -> bool:
+        """Whether an orphan has nothing left to do, or has tried for long enough."""
+        late = self._clock.monotonic() > self._orphan_deadline
+        return late or not self.journal.ledger().pending
+
+    def _fsync(self) -> None:
+        if self._fsync_interval is None or self._clock.monotonic() < self._next_fsync:
+            return
+        self._next_fsync = self._clock.monotonic() + self._fsync_interval
+        try:
+            self.journal.lane.sync()
+        except (OSError, ValueError):
+            self._log.say(WARNING, "fsync", "the journal could not be synced to disk")
+
+    # -- lanes -----------------------------------------------------------------------------
+
+    def _attach_all(self) -> None:
+        with self._lock:
+            lane = self.journal.lane
+            if lane.opened and lane not in self._attached:
+                self._attach(lane, adopted=False)
+            now = self._clock.monotonic()
+            if now >= self._next_adoption and not self._stopping:
+                self._next_adoption = now + ADOPT_EVERY_S
+                self._adopt()
+            self._retire()
+
+    def _adopt(self) -> None:
+        for lane in self.journal.adopt():
+            self._attach(lane, adopted=True)
+
+    def _attach(self, lane: Lane, *, adopted: bool) -> None:
+        self._attached.add(lane)
+        for pump in self._pumps:
+            pump.attach(lane, adopted=adopted)
+
+    def _retire(self) -> None:
+        """Remove adopted lanes in which nothing is pending any more."""
+        for lane in [lane for lane in self._attached if lane is not self.journal.lane]:
+            if any(lane.account(pump.destination.id).pending for pump in self._pumps):
+                continue
+            for pump in self._pumps:
+                pump.detach(lane)
+            self._attached.discard(lane)
+            self.journal.retire(lane)
+
+    # -- senders ---------------------------------------------------------------------------
+
+    def _engage(self, pump: Pump) -> None:
+        """Give *pump* a sender if it has work and nobody who will take it soon."""
+        if not pump.has_work():
+            return
+        with self._lock:
+            if self._idle[pump]:
+                self._inboxes[pump].put(None)
+                return
+            crew = self._crew[pump]
+            slow = pump.latency_s > SLOW_ANSWER_S or pump.slow_since(SLOW_ANSWER_S)
+            if (slow or not crew) and crew < pump.settings.concurrency and not self._stopping:
+                self._hire(pump)
+
+    def _hire(self, pump: Pump) -> None:
+        thread = threading.Thread(
+            target=self._serve, args=(pump,), name="penstock-sender", daemon=True
+        )
+        self._crew[pump] += 1
+        try:
+            thread.start()
+        except RuntimeError:
+            self._crew[pump] -= 1
+
+    def _serve(self, pump: Pump) -> None:
+        """Send job after job until there was none for a while."""
+        try:
+            self._sender.load(pump)
+            while self._work(pump):
+                pass
+        finally:
+            with self._lock:
+                self._crew[pump] -= 1
+
+    def _work(self, pump: Pump) -> bool:
+        """Do what there is to do, then wait; False when the sender should go."""
+        while self._send_one(pump):
+            pass
+        wait = pump.wait_s()
+        with self._lock:
+            if self._stopping:
+                return False
+            self._idle[pump] += 1
+        try:
+            self._inboxes[pump].get(timeout=SENDER_IDLE_S if wait is None else wait)
+        except queue.Empty:
+            return wait is not None or pump.has_work()
+        finally:
+            with self._lock:
+                self._idle[pump] -= 1
+        return not self._stopping
+
+    def _send_one(self, pump: Pump) -> bool:
+        """Take a job and send it; False when there is none now."""
+        try:
+            job = pump.take()
+            for told in pump.untold():
+                self._sender.tell(pump, told)
+            if job is None:
+                return False
+            if pump.latency_s > SLOW_ANSWER_S:
+                self._engage(pump)
+            self._sender.send(pump, job)
+            job.origin.lane.reclaim()
+        except Exception as error:  # noqa: BLE001 - see _run
+            self._log.say(ERROR, "sender", "a sender failed: %s", type(error).__name__)
+            return False
+        finally:
+            self._progress.set()
+        return True
+
+    # -- flush and close -------------------------------------------------------------------
+
+    def begin_flush(self) -> list[tuple[Lane, int]]:
+        """Make everything captured until now due; what has to be settled, lane by lane."""
+        now = self._clock.monotonic()
+        self._next_adoption = 0.0
+        started = self._start()
+        self._attach_all()
+        for pump in self._pumps:
+            pump.make_due()
+            pump.hurry(now)
+        if started:
+            self.nudge()
+        return [(lane, lane.last_ordinal) for lane in self._attached]
+
+    def nudge(self) -> None:
+        """See that every pump with work has a sender."""
+        if self._thread is not None:
+            for pump in self._pumps:
+                self._engage(pump)
+
+    def is_flushed(self, goals: Sequence[tuple[Lane, int]]) -> bool:
+        """Whether all of *goals* is settled for every destination."""
+        return all(pump.settled_up_to(*goal) for pump in self._pumps for goal in goals)
+
+    def flush(self, timeout: float) -> bool:
+        """
+        Deliver everything captured until now.
+
+        Args:
+            timeout: Seconds; returns after them at the latest.
+
+        Returns:
+            Whether everything was settled in time.
+        """
+        deadline = self._clock.monotonic() + timeout
+        goals = self.begin_flush()
+        while not self.is_flushed(goals):
+            left = deadline - self._clock.monotonic()
+            if left <= 0:
+                return False
+            if self._thread is None:
+                self._deliver_here(deadline)
+            self.nudge()
+            self._progress.clear()
+            if not self.is_flushed(goals):
+                self._progress.wait(min(left, FLUSH_TICK_S))
+        return True
+
+    def _deliver_here(self, deadline: float) -> None:
+        """Without threads (late in the interpreter's exit): one request after the other."""
+        self._sender.deadline = deadline
+        for pump in self._pumps:
+            self._sender.load(pump)
+            while self._clock.monotonic() < deadline and self._send_one(pump):
+                pass
+
+    def close(self, timeout: float) -> bool:
+        """
+        Take no more events, deliver for *timeout* seconds, let go of everything.
+
+        Returns:
+            Whether everything was settled in time.
+        """
+        self.begin_close(timeout)
+        return self.finish_close()
+
+    def begin_close(self, timeout: float) -> None:
+        """Take no more events; from now on deliver for *timeout* seconds."""
+        self.journal.lane.stop()
+        self._sender.deadline = self._clock.monotonic() + timeout
+        self.begin_flush()
+
+    def finish_close(self) -> bool:
+        """Wait for the deadline of `begin_close` at most, then let go of everything."""
+        deadline = self._sender.deadline or 0.0
+        done = self.flush(max(0.0, deadline - self._clock.monotonic()))
+        self._stop()
+        for pump in self._pumps:
+            self._release(pump)
+        self.journal.close()
+        return done
+
+    def _release(self, pump: Pump) -> None:
+        """No sender may touch the journal from here on; memory ends with the client."""
+        told = None
+        with pump.lock:
+            if not pump.closed:
+                told = pump.give_up(CLOSED)
+            pump.closed = True
+        if told is not None:
+            self._sender.tell(pump, told)
+
+    def _stop(self) -> None:
+        with self._lock:
+            self._stopping = True
+        self._mailbox.put(None)
+        for pump, inbox in self._inboxes.items():
+            for _ in range(self._crew[pump]):
+                inbox.put(None)
+        with _live_lock:
+            _live.discard(self)
+
+    def orphan(self) -> None:
+        """The client is gone without a close: deliver what there is, then stop."""
+        self._orphan_deadline = self._clock.monotonic() + ORPHAN_S
+        self._orphaned = True
+        self._mailbox.put(None)
+
+
+def _close_live() -> None:
+    """At exit: all workers share one waiting time, the longest any of them asked for."""
+    with _live_lock:
+        workers = list(_live)
+    for worker in workers:
+        worker.begin_close(worker.exit_timeout)
+    for worker in workers:
+        worker.finish_close()
+
+
+def forget_live() -> None:
+    """In a forked child: the parent's workers are not ours."""
+    global _live_lock  # noqa: PLW0603 - it may be held by a thread the child does not have
+    _live_lock = threading.Lock()
+    _live.clear()
+
+
+atexit.register(_close_live)
