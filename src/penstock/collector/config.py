@@ -1,0 +1,117 @@
+"""The collector's settings: frozen values, each with its default and the reason for it."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path  # noqa: TC003 - msgspec reads the annotation
+
+import msgspec
+
+from penstock.collector.sources import Sources
+from penstock.errors import ConfigError
+
+KIB = 1024
+MIB = 1024 * KIB
+GIB = 1024 * MIB
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What one request, and all of them together, may take."""
+
+    #: Body as it comes, in bytes: Segment family. RudderStack's SDKs send up to 4 MiB.
+    body_bytes: int = 4 * MIB
+    #: The same after decompression.
+    inflated_bytes: int = 4 * MIB
+    #: Body as it comes, in bytes: PostHog legacy and V1. The vendor takes 20 and 10 MB.
+    posthog_body_bytes: int = 20 * MIB
+    #: The same after decompression; the vendor takes 20 and 50 MB.
+    posthog_inflated_bytes: int = 20 * MIB
+    #: Events in one request. Each costs the pipeline a few µs even when it is ``{}``, so the
+    #: bytes alone are no bound.
+    events: int = 10_000
+    #: Requests being read or waiting for the disk; more get 503. One flush serves them all.
+    in_flight: int = 512
+    #: Bytes of bodies held at a time; more get 503.
+    held_bytes: int = 128 * MIB
+    #: Time in seconds a body may take to arrive.
+    body_timeout: float = 30.0
+    #: The request log on disk. It grows when the pipeline falls behind; full is 503.
+    log_bytes: int = 8 * GIB
+
+
+class Sealing(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    When the pipeline writes a file.
+
+    Readers see unsealed events too, so a file need not come quickly; fewer, bigger files are
+    read faster.
+    """
+
+    #: Events in one file, all partitions together.
+    events: int = 50_000
+    #: Bytes of inflated requests behind one file: bounds the pipeline's memory.
+    bytes: int = 64 * MIB
+    #: Seconds the oldest unsealed event waits at most.
+    seconds: float = 30.0
+    #: Seconds between two looks at the log.
+    poll: float = 0.1
+
+
+class Window(msgspec.Struct, frozen=True, kw_only=True):
+    """How long, and for how many events, a message id is remembered."""
+
+    #: Hours; up to a quarter more is kept.
+    hours: float = 24.0
+    #: Ids in memory at about 120 bytes each. Past it the oldest quarter is forgotten early.
+    ids: int = 10_000_000
+
+
+class CollectorConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    Everything `penstock serve` can be told.
+
+    Raises:
+        ConfigError: See `checked`.
+    """
+
+    #: Where log and files are; made when missing.
+    store: Path
+    host: str = "127.0.0.1"
+    #: 0 takes any free port.
+    port: int = 8765
+    sources: Sources = msgspec.field(default_factory=lambda: Sources({}))
+    #: Listen on other interfaces than loopback; needs at least one key.
+    allow_remote: bool = False
+    limits: Limits = Limits()
+    sealing: Sealing = Sealing()
+    window: Window = Window()
+
+    def checked(self) -> CollectorConfig:
+        """
+        Itself, if it can be served.
+
+        Raises:
+            ConfigError: The port is none, or the host is reachable from outside while that was
+                not allowed, or while no key is configured.
+        """
+        if not 0 <= self.port <= 65535:  # noqa: PLR2004 - what a TCP port is
+            raise ConfigError("port", self.port, "a port is between 0 and 65535")
+        if is_loopback(self.host):
+            return self
+        if not self.allow_remote:
+            reason = "this host can be reached from outside: add --allow-remote if that is meant"
+            raise ConfigError("host", self.host, reason)
+        if self.sources.open:
+            reason = "an outside host needs at least one --key: without, anybody may write"
+            raise ConfigError("host", self.host, reason)
+        return self
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach *host*; a name other than ``localhost`` is not."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

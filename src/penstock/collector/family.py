@@ -1,0 +1,119 @@
+"""
+Segment, RudderStack and Dreamdata bodies to rows.
+
+Two ways lead to a row. The *plain* way (`penstock.collector.plain_rows`) is for messages as
+their SDKs send them: one typed decode of the whole batch, nested JSON kept as the bytes it is. A
+message with anything unusual (an unknown member, a number for an id, blanks around one, a member
+that is not its type's) takes the *careful* way through the dialect's own ``receive``, which also
+finds what is to be quarantined. Both give the same row to a message that could take either; a
+test holds them to it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from penstock.collector import plain
+from penstock.collector.clock import read_time
+from penstock.collector.frame import Frame, Times, Unreadable, parsed
+from penstock.collector.plain_rows import PlainRows, rudderstack_times, segment_times
+from penstock.collector.shared import Shared
+from penstock.collector.wire import SEGMENT_BATCH, SegmentBatch, anything, decoded
+from penstock.dialects import dreamdata, rudderstack, segment
+from penstock.dialects._receiving import Refused, with_envelope
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    Receive = Callable[..., dict[str, Any]]
+
+T = TypeVar("T")
+
+_RECEIVE: Mapping[str, Receive] = {
+    "segment": segment.receive,
+    "dreamdata": dreamdata.receive,
+    "rudderstack": rudderstack.receive,
+}
+#: Members a row has a column for, whatever the type.
+_PLACED = frozenset({"type", "messageId", "timestamp", "originalTimestamp", "sentAt", "writeKey"})
+
+
+def decode_batch(frame: Frame, body: bytes) -> None:
+    """
+    Decode ``/v1/batch`` into *frame*.
+
+    Raises:
+        Refusal: It is no batch; ingest would have refused it.
+    """
+    batch = _plainly(plain.BATCH, body)
+    rows = None if batch is None else _within(frame, batch).of(batch.batch)
+    if rows is None:
+        _one_by_one(frame, decoded(SEGMENT_BATCH, body))
+    else:
+        frame.decoded.events.extend(rows)
+
+
+def decode_single(frame: Frame, body: bytes) -> None:
+    """Decode ``/v1/track`` and its siblings into *frame*."""
+    _decode_item(PlainRows(frame, Shared()), plain.BY_TYPE[frame.head.type], 0, body)
+
+
+def _one_by_one(frame: Frame, envelope: SegmentBatch) -> None:
+    """Some messages are not plain: each takes its own way."""
+    way = _within(frame, envelope)
+    for position, raw in enumerate(envelope.batch):
+        _decode_item(way, plain.ITEM, position, bytes(raw))
+
+
+def _within(frame: Frame, envelope: SegmentBatch | plain.Batch) -> PlainRows:
+    sent = read_time(anything(envelope.sent_at))
+    frame.sent = frame.sent if sent is None else sent
+    return PlainRows(frame, Shared(envelope.context, envelope.integrations))
+
+
+def _decode_item(
+    way: PlainRows, decoder: msgspec.json.Decoder[plain.Message], position: int, raw: bytes
+) -> None:
+    message = _plainly(decoder, raw)
+    row = None if message is None else way.row(position, message)
+    if row is None:
+        _careful(way.frame, way.shared, position, raw)
+    else:
+        way.frame.decoded.events.append(row)
+
+
+def _plainly(decoder: msgspec.json.Decoder[T], body: bytes) -> T | None:
+    try:
+        return decoder.decode(body) if plain.is_plain_text(body) else None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _careful(frame: Frame, shared: Shared, position: int, raw: bytes) -> None:
+    item = None
+    try:
+        item = parsed(raw)
+        _receive(frame, shared, position, item)
+    except Unreadable as unreadable:
+        frame.quarantine(position, raw, unreadable.reason)
+    except Refused as refused:
+        message_id = item.get("messageId") if isinstance(item, dict) else None
+        frame.quarantine(position, raw, refused.code, refused.detail, message_id)
+    except Exception as error:  # noqa: BLE001 - the border: our fault costs one event, not all
+        frame.quarantine(position, raw, "undecodable", type(error).__name__)
+
+
+def _receive(frame: Frame, shared: Shared, position: int, item: Any) -> None:
+    dialect = frame.head.dialect
+    whole = with_envelope(item, shared.objects) if isinstance(item, dict) else item
+    neutral = _RECEIVE[dialect](whole, type=frame.head.type or None)
+    read = rudderstack_times if dialect == "rudderstack" else segment_times
+    told = (item.get(name) for name in ("timestamp", "originalTimestamp", "sentAt"))
+    rest = {
+        name: value
+        for name, value in item.items()
+        if value is not None and name not in neutral and name not in _PLACED
+    }
+    frame.keep(position, neutral, Times(*read(frame, *told)), rest)

@@ -1,0 +1,134 @@
+"""Any bytes sent to any route give a documented answer, and never disturb another event."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from collector_kit import NOW_TEXT, V1_HEADERS, Bench, basic, track, v1_event
+from penstock.collector.routes import CLUSTER_INFO, HEALTH, INTAKES
+from penstock.collector.rows import Event
+
+if TYPE_CHECKING:
+    from penstock.collector.rows import Decoded
+
+PATHS = st.sampled_from([*INTAKES, HEALTH, CLUSTER_INFO, "/", "/v1", "/v1/batch/", "//", "/é"])
+METHODS = st.sampled_from(["POST", "POST", "POST", "GET", "HEAD", "PUT", "OPTIONS", "BREW"])
+#: Every status docs/collector.md lists; 503 means a fault of ours when nothing is overloaded.
+DOCUMENTED = {200, 400, 401, 404, 405, 413, 415}
+
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=20)
+    | st.sampled_from(["", " ", "\0", "track", "$identify", NOW_TEXT, "NaN", "\u2028"])
+)
+JSON = st.recursive(
+    SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+#: Names the decoders look for, so that wrong types land where they hurt.
+NAMES = st.sampled_from(
+    ["type", "messageId", "userId", "anonymousId", "groupId", "previousId", "event", "name",
+     "category", "timestamp", "originalTimestamp", "sentAt", "properties", "traits", "context",
+     "integrations", "channel", "writeKey", "uuid", "distinct_id", "options", "offset", "$set",
+     "$set_once", "session_id", "token", "api_key", "library"]
+)  # fmt: skip
+ITEMS = st.dictionaries(NAMES, JSON, max_size=10) | JSON
+ENVELOPES = st.dictionaries(
+    st.sampled_from(["context", "integrations", "sentAt", "writeKey", "api_key", "token",
+                     "sent_at", "historical_migration", "created_at", "messageId"]),
+    JSON,
+)  # fmt: skip
+BODIES = (
+    st.binary(max_size=60)
+    | JSON.map(orjson.dumps)
+    | st.tuples(ENVELOPES, st.lists(ITEMS, max_size=4)).map(
+        lambda pair: orjson.dumps({**pair[0], "batch": pair[1]})
+    )
+)
+DIALECTS = st.sampled_from(["segment", "rudderstack", "dreamdata"])
+SQUEEZES = st.sampled_from([bytes, gzip.compress, zlib.compress, lambda b: gzip.compress(b)[:-3]])
+HEADERS = st.dictionaries(
+    st.sampled_from(["Authorization", "Content-Type", "Content-Encoding", *V1_HEADERS]),
+    st.sampled_from(["", "gzip", "deflate", "application/json", "Basic azo=", "Basic \xff", "é"])
+    | st.text(st.characters(max_codepoint=255), max_size=12),
+)
+
+
+def unfaulted(bench: Bench) -> list[Decoded]:
+    """What the pipeline makes of it; nothing may meet a fault of ours."""
+    found = bench.decoded()
+    assert not [bad for one in found for bad in one.quarantined if bad.reason == "undecodable"]
+    return found
+
+
+@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
+@given(METHODS, PATHS, BODIES, SQUEEZES, HEADERS, st.booleans())
+def test_every_request_gets_a_documented_answer(
+    method: str, path: str, body: bytes, squeeze: Any, headers: dict[str, str], polite: bool
+) -> None:
+    """Never a 500, and what was answered with 200 can be decoded."""
+    bench = Bench()
+    given_headers = {**(V1_HEADERS if polite else {}), **(basic("k") if polite else {}), **headers}
+    reply = bench.request(method, path, squeeze(body), given_headers, "compression=gzip")
+    assert reply.status in DOCUMENTED
+    for head, decoded in zip(bench.entries(), unfaulted(bench), strict=True):
+        assert len(decoded.events) + len(decoded.quarantined) == head[0].count
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.lists(ITEMS, max_size=5), st.sampled_from(["segment", "rudderstack", "dreamdata"]), ENVELOPES
+)
+def test_neighbours_of_a_bad_message_are_stored(
+    items: list[Any], dialect: str, envelope: dict[str, Any]
+) -> None:
+    """Whatever lies between two good messages, both arrive, in order."""
+    bench = Bench(f"web:{dialect}=k")
+    body = {**envelope, "batch": [track(1), *items, track(2)]}
+    assert bench.post("/v1/batch", body, basic("k")).status == 200
+    (decoded,) = unfaulted(bench)
+    places = [event.position for event in decoded.events]
+    assert places[0] == 0
+    assert places[-1] == len(items) + 1
+    assert places == sorted(places)
+    assert len(decoded.events) + len(decoded.quarantined) == len(items) + 2
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(ITEMS, max_size=5), ENVELOPES)
+def test_neighbours_of_a_bad_posthog_event_are_stored(
+    items: list[Any], envelope: dict[str, Any]
+) -> None:
+    """The same in PostHog's legacy format."""
+    bench = Bench()
+    body = {**envelope, "api_key": "k", "token": "k", "batch": [v1_event(1), *items, v1_event(2)]}
+    assert bench.post("/batch/", body).status == 200
+    (decoded,) = unfaulted(bench)
+    assert {0, len(items) + 1} <= {event.position for event in decoded.events}
+    assert len(decoded.events) + len(decoded.quarantined) == len(items) + 2
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(ITEMS, min_size=1, max_size=6), st.sampled_from(["segment", "rudderstack"]))
+def test_stored_json_is_json(items: list[Any], dialect: str) -> None:
+    """What lies in a JSON column can be read back by a strict parser, as an object."""
+    bench = Bench(f"web:{dialect}=k")
+    assert bench.post("/v1/batch", {"batch": items}, basic("k")).status == 200
+    for event in unfaulted(bench)[0].events:
+        for name in ("properties", "traits", "context", "integrations", "rest"):
+            text = getattr(event, name)
+            assert text is None or isinstance(orjson.loads(text), dict)
+        assert isinstance(event, Event)
+        assert event.message_id

@@ -1,0 +1,266 @@
+"""Sealing: what was accepted becomes rows, each once, whatever happens on the way."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from collector_kit import NOW, track
+from penstock.collector import ledger, open_store
+from penstock.collector.config import Sealing, Window
+from penstock.collector.layout import EVENTS, QUARANTINE, Layout, day_of
+from penstock.collector.ledger import Counts, Sealed
+from penstock.collector.log import LaneLog, used_bytes
+from penstock.collector.pipeline import Pipeline
+from test_collector_decoding import entry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+LIMIT = 1 << 30
+NEVER = Sealing(seconds=1e9)
+AT_ONCE = Sealing(seconds=0.0)
+
+
+class Crash(BaseException):
+    """The process is gone; nothing catches this."""
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    return Layout(tmp_path / "store")
+
+
+@pytest.fixture
+def log(layout: Layout) -> Iterator[LaneLog]:
+    made = LaneLog(layout.log, limit_bytes=LIMIT, segment_bytes=16 * 1024)
+    yield made
+    made.close()
+
+
+def pipeline(layout: Layout, sealing: Sealing = AT_ONCE) -> Pipeline:
+    """A pipeline that has just been started."""
+    made = Pipeline(layout, sealing, Window(), clock=lambda: NOW)
+    made.start()
+    return made
+
+
+def write(log: LaneLog, *numbers: int, source: str = "web", **head: Any) -> None:
+    """One request with a track message per number."""
+    body = {"batch": [track(number) for number in numbers]}
+    log.append(entry(body, source=source, count=len(numbers), **head), int(NOW))
+
+
+def stored(layout: Layout) -> list[str]:
+    """Message ids in the sealed files, as any reader of Parquet sees them."""
+    paths = sorted((layout.root / EVENTS).rglob("*.parquet"))
+    tables = [pq.read_table(path, partitioning=None) for path in paths]
+    return [value for table in tables for value in table.column("message_id").to_pylist()]
+
+
+def ids(*numbers: int) -> list[str]:
+    return [track(number)["messageId"] for number in numbers]
+
+
+def test_requests_become_a_file_per_day_and_source(layout: Layout, log: LaneLog) -> None:
+    """Under the day they arrived, whatever day the events tell."""
+    old = track(1, timestamp="1997-01-12T00:00:00Z")
+    log.append(entry({"batch": [old]}, source="web"), int(NOW))
+    write(log, 2, source="app")
+    pipeline(layout).step()
+    day = day_of(int(NOW * 1000))
+    paths = layout.root.rglob("*.parquet")
+    found = sorted(str(path.parent.relative_to(layout.root)) for path in paths)
+    assert found == [f"events/date={day}/source={name}" for name in ("app", "web")]
+
+
+def test_a_run_is_sealed_when_it_is_big_or_old_enough(layout: Layout, log: LaneLog) -> None:
+    """Not before: few files are read faster than many."""
+    waiting = pipeline(layout, Sealing(events=5, seconds=1e9))
+    write(log, 1, 2, 3)
+    assert waiting.step() == 0
+    write(log, 4, 5, 6)
+    assert waiting.step() == 1
+    assert stored(layout) == ids(1, 2, 3, 4, 5, 6)
+    write(log, 7)
+    assert waiting.step() == 0
+    assert waiting.step(drain=True) == 1
+
+
+def test_a_run_is_bounded_by_what_it_inflates_to(layout: Layout, log: LaneLog) -> None:
+    """A small log may hold big requests: memory is what counts."""
+    follower = pipeline(layout, Sealing(bytes=100_000, seconds=1e9))
+    for number in range(10):
+        write(log, number, size=40_000)
+    assert follower.step() == 3
+    assert len(stored(layout)) == 9
+
+
+def test_half_made_lanes_are_swept_up(layout: Layout) -> None:
+    """A worker that died while it made its lane leaves a directory nobody looks at."""
+    making = layout.log / "new-x"
+    making.mkdir(parents=True)
+    fresh = layout.log / "new-y"
+    fresh.mkdir()
+    os.utime(making, (NOW - 7200, NOW - 7200))
+    os.utime(fresh, (NOW, NOW))
+    pipeline(layout)
+    assert [path.name for path in layout.log.iterdir()] == ["new-y"]
+
+
+def test_duplicates_are_stored_once(layout: Layout, log: LaneLog) -> None:
+    """In a batch, between batches, and after a restart that knows only the files."""
+    first = pipeline(layout)
+    write(log, 1, 1, 2)
+    first.step()
+    write(log, 2, 3)
+    first.step()
+    first.close()
+    second = pipeline(layout)
+    write(log, 3, 4)
+    second.step()
+    assert sorted(stored(layout)) == ids(1, 2, 3, 4)
+    assert ledger.load(layout.sealed).counts == Counts(stored=4, duplicates=3)
+
+
+def test_bad_items_are_quarantined_with_their_reason(layout: Layout, log: LaneLog) -> None:
+    """Beside the events, in files of the same shape."""
+    log.append(entry({"batch": [track(1), {"type": "zoo", "messageId": "m"}]}, count=2), int(NOW))
+    pipeline(layout).step()
+    (path,) = (layout.root / QUARANTINE).rglob("*.parquet")
+    (row,) = pq.read_table(path, partitioning=None).to_pylist()
+    assert (row["reason"], row["message_id"], row["position"]) == ("invalid_type", "m", 1)
+    assert stored(layout) == ids(1)
+
+
+def test_the_log_is_freed_behind_the_files(layout: Layout, log: LaneLog) -> None:
+    """Segments go when they are sealed, a lane when nobody writes it any more."""
+    follower = pipeline(layout)
+    for number in range(200):
+        write(log, number)
+    before = used_bytes(layout.log)
+    follower.step()
+    assert used_bytes(layout.log) < before
+    log.close()
+    follower.step()
+    assert list(layout.log.iterdir()) == []
+    assert ledger.load(layout.sealed).lanes == {}
+
+
+def test_lanes_of_dead_workers_are_sealed(layout: Layout) -> None:
+    """Before those of living ones, whatever the policy says about waiting."""
+    for numbers in ((1, 2), (2, 3)):
+        log = LaneLog(layout.log, limit_bytes=LIMIT)
+        write(log, *numbers)
+        log.close()
+    pipeline(layout, NEVER).step()
+    assert stored(layout) == ids(1, 2, 3)
+    assert list(layout.log.iterdir()) == []
+
+
+def test_a_full_disk_is_waited_for(
+    layout: Layout, log: LaneLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The batch that could not be written is written later: its ids are known, its events kept."""
+    follower = pipeline(layout)
+    write(log, 1, 2)
+
+    def full(*_args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("penstock.collector.sealing.write_file", full)
+        for _ in range(3):
+            with pytest.raises(OSError, match="No space"):
+                follower.step()
+    assert stored(layout) == []
+    follower.step()
+    assert stored(layout) == ids(1, 2)
+
+
+# -- crashes ---------------------------------------------------------------------------------
+
+
+def crash_at(patch: pytest.MonkeyPatch, count: int, *, before: bool) -> None:
+    """Die at the *count*-th change to the file system, just before it or just after it."""
+    left = [count]
+
+    def dying(real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            left[0] -= 1
+            if left[0] == 0 and before:
+                raise Crash
+            result = real(*args, **kwargs)
+            if left[0] == 0:
+                raise Crash
+            return result
+
+        return call
+
+    for name in ("rename", "unlink", "mkdir"):
+        patch.setattr(Path, name, dying(getattr(Path, name)))
+    patch.setattr(os, "fsync", dying(os.fsync))
+    patch.setattr("shutil.rmtree", dying(shutil.rmtree))
+    patch.setattr(pq, "write_table", dying(pq.write_table))
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_crash_at_any_point_loses_nothing_and_repeats_nothing(
+    tmp_path: Path, before: bool
+) -> None:
+    """Three requests of two sources, one of them bad; a crash at every step there is."""
+    count = 0
+    crashed = True
+    while crashed:
+        count += 1
+        layout = Layout(tmp_path / f"{count}-{before}")
+        log = LaneLog(layout.log, limit_bytes=LIMIT, segment_bytes=4096)
+        write(log, 1, 2)
+        write(log, 2, 3, source="app")
+        log.append(entry({"batch": [{"type": "zoo"}]}, source="web"), int(NOW))
+        log.close()
+        with pytest.MonkeyPatch.context() as patch:
+            crash_at(patch, count, before=before)
+            try:
+                pipeline(layout).step()
+                crashed = False
+            except Crash:
+                # What a reader sees at this very moment is right, too.
+                seen = open_store(layout.root).arrow("SELECT source, message_id FROM events")
+        if crashed:
+            assert sorted(seen.column("message_id").to_pylist()) == ids(1, 2, 2, 3)
+        survivor = pipeline(layout)
+        survivor.step()
+        assert sorted(stored(layout)) == ids(1, 2, 2, 3)
+        assert len(list((layout.root / QUARANTINE).rglob("*.parquet"))) == 1
+        assert list(layout.log.iterdir()) == []
+        assert not list(layout.leftovers())
+    assert count > 20
+
+
+def test_files_beyond_the_ledger_are_removed(layout: Layout, log: LaneLog) -> None:
+    """A pipeline that died between its files and the ledger left half a run behind."""
+    write(log, 1)
+    first = pipeline(layout)
+    first.step()
+    first.close()
+    sealed = ledger.load(layout.sealed)
+    ledger.save(layout.sealed, Sealed(dict.fromkeys(sealed.lanes, 0)))
+    write(log, 2)
+    pipeline(layout).step()
+    assert sorted(stored(layout)) == ids(1, 2)
+
+
+def test_the_ledger_is_replaced_in_one_step(tmp_path: Path) -> None:
+    """What was saved is loaded; a store without one is empty."""
+    path = tmp_path / "sealed.json"
+    assert ledger.load(path) == Sealed()
+    saved = Sealed({"lane-a": 7}, Counts(1, 2, 3, 4))
+    ledger.save(path, saved)
+    assert ledger.load(path) == saved
+    assert [p.name for p in tmp_path.iterdir()] == ["sealed.json"]

@@ -1,0 +1,192 @@
+"""Reading: what was accepted is seen at once and once, and nothing else can be reached."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from collector_kit import NOW, track
+from penstock.collector import Filter, open_store, snapshot
+from penstock.collector.decoding import decode_entry
+from penstock.collector.layout import EVENTS, Layout, day_of
+from penstock.collector.log import LaneLog
+from penstock.collector.store import QueryError
+from penstock.collector.tables import EVENT_SCHEMA, table_of, write_file
+from penstock.errors import ConfigError
+from test_collector_decoding import entry
+from test_collector_sealing import AT_ONCE, LIMIT, NEVER, ids, pipeline, write
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from penstock.collector.store import Store
+
+
+@pytest.fixture(params=["store", "a [b] *'?"])
+def layout(request: pytest.FixtureRequest, tmp_path: Path) -> Layout:
+    """A store, also at a path that means something to SQL and to globs."""
+    return Layout(tmp_path / request.param)
+
+
+@pytest.fixture
+def log(layout: Layout) -> Iterator[LaneLog]:
+    made = LaneLog(layout.log, limit_bytes=LIMIT)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def store(layout: Layout) -> Store:
+    return open_store(layout.root)
+
+
+def listed(store: Store, **conditions: Any) -> list[str]:
+    return [row["message_id"] for row in store.events(Filter(**conditions))]
+
+
+def test_a_store_that_is_not_there_is_empty(tmp_path: Path) -> None:
+    """Asking before the collector ever ran is no error, and makes nothing."""
+    store = open_store(tmp_path / "none")
+    assert (store.count(), store.events(), store.quarantined()) == (0, [], [])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_read_sees_what_is_not_sealed_yet(layout: Layout, log: LaneLog, store: Store) -> None:
+    """With the pipeline waiting, sealing, done, or not there at all: the same."""
+    write(log, 1, 2)
+    assert store.count() == 2
+    waiting = pipeline(layout, NEVER)
+    waiting.step()
+    assert store.count() == 2
+    waiting.step(drain=True)
+    write(log, 3)
+    assert listed(store) == ids(3, 2, 1)
+
+
+def test_a_repetition_in_the_tail_is_seen_once(layout: Layout, log: LaneLog, store: Store) -> None:
+    """Readers remove duplicates by the pipeline's rule, before it has."""
+    write(log, 1, 2)
+    pipeline(layout, AT_ONCE).step()
+    write(log, 2, 3, 3)
+    write(log, 1, source="app")
+    assert sorted(listed(store)) == ids(1, 1, 2, 3)
+    assert store.count_by("source") == {"web": 3, "app": 1}
+
+
+@pytest.mark.parametrize("moment", ["_read_tail", "_unsealed"])
+def test_sealing_in_the_middle_of_a_read_changes_nothing(
+    layout: Layout, log: LaneLog, store: Store, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """The pipeline may seal, and retire a lane, between any two looks of a reader."""
+    write(log, 1, 2)
+    log.close()
+    follower = pipeline(layout, AT_ONCE)
+    real = getattr(snapshot, moment)
+
+    def interrupted(*args: Any) -> Any:
+        result = real(*args)
+        follower.step()
+        return result
+
+    monkeypatch.setattr(snapshot, moment, interrupted)
+    assert sorted(listed(store)) == ids(1, 2)
+
+
+def test_rows_have_python_values(log: LaneLog, store: Store) -> None:
+    """Objects for JSON, aware datetimes for times."""
+    log.append(entry({"batch": [track(1, properties={"a": [1, {"b": None}]})]}), int(NOW))
+    (row,) = store.events()
+    assert row["properties"] == {"a": [1, {"b": None}]}
+    assert row["timestamp"] == datetime.fromtimestamp(NOW, UTC)
+    assert (row["source"], row["user_id"], row["group_id"]) == ("web", "u-1", None)
+
+
+def test_json_too_deep_to_read_is_given_as_text(layout: Layout, store: Store) -> None:
+    """One hostile event does not hide the others."""
+    deep = b'{"a":' + b"[" * 5000 + b"]" * 5000 + b"}"
+    (row,) = decode_entry(entry({"batch": [track(1)]}), "lane-a", 1).events
+    day = day_of(int(NOW * 1000))
+    path = layout.file(EVENTS, day, "web", ("lane-a", 1, 1))
+    write_file(path, table_of(EVENT_SCHEMA, [row, row._replace(properties=deep)]))
+    found = [event["properties"] for event in store.events()]
+    assert sorted(map(str, found)) == sorted([str({"revenue": 49.5}), deep.decode()])
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_events_can_be_chosen(layout: Layout, log: LaneLog, store: Store, sealed: bool) -> None:
+    """By source, type, event, user, and time of arrival."""
+    write(log, 1, 2)
+    identify = {"type": "identify", "messageId": "i", "anonymousId": "a"}
+    log.append(entry({"batch": [identify]}, source="app"), int(NOW))
+    if sealed:
+        pipeline(layout, AT_ONCE).step()
+    assert listed(store, source="app") == listed(store, type="identify") == ["i"]
+    assert listed(store, event="Order Completed") == ids(2, 1)
+    assert listed(store, user="u-2") == ids(2)
+    assert listed(store, user="a") == ["i"]
+    now = datetime.fromtimestamp(NOW, UTC)
+    assert len(listed(store, since=now)) == 3
+    assert listed(store, since=now + timedelta(seconds=1)) == []
+    assert store.count(Filter(type="track")) == 2
+    assert store.count_by("type") == {"track": 2, "identify": 1}
+    assert len(store.events(limit=1)) == 1
+
+
+def test_quarantine_can_be_read(log: LaneLog, store: Store) -> None:
+    """With the reason and the item as it came."""
+    log.append(entry({"batch": [{"type": "zoo"}]}), int(NOW))
+    (row,) = store.quarantined()
+    assert (row["reason"], row["raw"], row["source"]) == ("invalid_type", '{"type":"zoo"}', "web")
+    assert store.count_by("reason", table="quarantine") == {"invalid_type": 1}
+
+
+def test_sql_sees_both_tables(layout: Layout, log: LaneLog, store: Store) -> None:
+    """With values bound, JSON functions, and partitions as columns."""
+    write(log, 1, 2)
+    pipeline(layout, AT_ONCE).step()
+    write(log, 3)
+    table = store.arrow(
+        "SELECT sum(CAST(properties ->> '$.revenue' AS DOUBLE)), max(date) FROM events "
+        "WHERE source = ?",
+        ["web"],
+    )
+    assert [column[0].as_py() for column in table.columns] == [
+        148.5,
+        datetime.fromtimestamp(NOW, UTC).date(),
+    ]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM read_csv('/etc/hostname')",
+        "SELECT * FROM '/etc/hostname'",
+        "COPY events TO 'out.parquet'",
+        "ATTACH 'other.db'",
+        "INSTALL httpfs",
+        "SET enable_external_access = true",
+        "SELECT 1; SELECT 2",
+        "CREATE TABLE t AS SELECT 1",
+        "SELEKT",
+        "",
+    ],
+)
+def test_sql_reaches_nothing_else(log: LaneLog, store: Store, sql: str) -> None:
+    """One SELECT over the store, nothing besides."""
+    write(log, 1)
+    with pytest.raises(QueryError):
+        store.arrow(sql)
+
+
+@pytest.mark.parametrize("value", ["'; DROP TABLE events; --", "' OR 1=1 --", "\\", "%", "\0"])
+def test_values_are_never_sql(log: LaneLog, store: Store, value: str) -> None:
+    """Whatever one looks for, one looks only for that."""
+    write(log, 1)
+    for name in ("source", "type", "event", "user"):
+        assert listed(store, **{name: value}) == []
+    with pytest.raises(ConfigError):
+        store.count_by(value)
+    assert store.count() == 1
