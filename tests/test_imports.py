@@ -1,0 +1,138 @@
+"""Imports point one way, and `import penstock` stays light."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import penstock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PACKAGE = Path(penstock.__file__).parent
+MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
+
+#: Lowest first; a module imports from its own layer and from those above it in this list.
+LAYERS = [
+    {"_version", "errors", "kinds", "timestamps", "values", "_checks", "messages", "fields"},
+    {"config", "scope", "_log", "_fork"},
+    {"dialects", "journal", "transport"},
+    {"destinations", "delivery"},
+    {"client", "intake", "_coercions", "_waiting", *penstock.__all__},
+    {"cli", "__main__", "collector", "importing", "testing", "pytest_plugin"},
+]
+#: Packages of the extras: only the parts that need them import them, and the rest never at the top.
+OPTIONAL = {"click", "rich", "uvicorn", "httptools", "uvloop", "starlette", "pyarrow", "duckdb"}
+#: What a program that never sends must not pay for.
+HEAVY = {"urllib3", "ssl", "http.client", "asyncio", "socket", "email", "inspect", "logging"}
+
+
+def layer_of(top: str) -> int:
+    """The layer of ``penstock.<top>``; a new module must be given one."""
+    found = [rank for rank, names in enumerate(LAYERS) if top in names]
+    assert found, f"penstock.{top} is in no layer: put it into LAYERS"
+    return found[0]
+
+
+def imports(tree: ast.AST, *, only_top: bool = False) -> Iterator[str]:
+    """Names of modules that *tree* imports when it runs, dotted; type checking left out."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, "relative import"
+            base = node.module or ""
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            continue
+        elif not (only_top and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)):
+            yield from imports(node, only_top=only_top)
+
+
+def parsed(path: Path) -> ast.Module:
+    return ast.parse((PACKAGE / path).read_text("utf-8"))
+
+
+def new_modules(statement: str) -> dict[str, float]:
+    """``{module: 0.0}`` for each that *statement* adds, and ``{"ms": time it took}``."""
+    script = (
+        "import sys, time; before = set(sys.modules); start = time.perf_counter()\n"
+        f"{statement}\n"
+        "took = (time.perf_counter() - start) * 1000\n"
+        "added = set(sys.modules) - before\n"
+        "import json; print(json.dumps({**dict.fromkeys(added, 0.0), 'ms': took}))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", script], check=True, capture_output=True, text=True, timeout=60
+    )
+    found: dict[str, float] = json.loads(run.stdout)
+    return found
+
+
+def upward(path: Path) -> list[str]:
+    """What the module imports from a layer above its own."""
+    own = layer_of(path.parts[0].removesuffix(".py"))
+    ours = [name.split(".") for name in imports(parsed(path)) if name.startswith("penstock.")]
+    return [".".join(name) for name in ours if layer_of(name[1]) > own]
+
+
+def test_imports_point_one_way() -> None:
+    """A module imports from its own layer or a lower one, also inside functions."""
+    # The package's own file is names and nothing else: it stands above every layer.
+    found = {str(path): upward(path) for path in MODULES if path != Path("__init__.py")}
+    assert {path: names for path, names in found.items() if names} == {}
+
+
+def test_optional_dependencies_are_imported_where_they_are_needed() -> None:
+    """Nothing outside the command line and the collector needs an extra to be imported."""
+    core = [path for path in MODULES if path.parts[0] not in {"cli", "collector"}]
+    found = {
+        str(path): {name.split(".")[0] for name in imports(parsed(path), only_top=True)} & OPTIONAL
+        for path in core
+    }
+    assert {path: names for path, names in found.items() if names} == {}
+
+
+def test_import_penstock_loads_few_modules() -> None:
+    """`import penstock` adds at most 40 modules, none of them heavy."""
+    found = new_modules("import penstock")
+    assert len(found) - 1 <= 40
+    assert not found.keys() & (HEAVY | {"msgspec", "orjson"})
+
+
+def test_import_penstock_takes_at_most_25_ms() -> None:
+    """The best of five: what the import costs, not what the machine was doing."""
+    assert min(new_modules("import penstock")["ms"] for _ in range(5)) <= 25
+
+
+def test_the_documented_module_counts_are_true() -> None:
+    """docs/dependencies.md says what a program pays, within a tenth; Pythons differ a little."""
+    table = (Path(__file__).parent.parent / "docs" / "dependencies.md").read_text("utf-8")
+    (shown,) = re.findall(r"\| `from penstock import Client, Segment` \| (\d+) \|", table)
+    found = len(new_modules("from penstock import Client, Segment")) - 1
+    assert abs(found - int(shown)) <= int(shown) / 10, found
+
+
+def test_nothing_heavy_loads_before_the_first_send() -> None:
+    """A client that has captured an event has not imported an HTTP library or TLS."""
+    found = new_modules(
+        "from penstock import Client, Config, Segment\n"
+        "client = Client(Segment('KEY'), config=Config(journal=None))"
+    )
+    assert not found.keys() & {"urllib3", "ssl", "http.client", "asyncio"}
+
+
+def test_the_plugin_imports_nothing_of_penstock() -> None:
+    """A test suite that never uses Penstock pays for one module of it."""
+    found = new_modules("import penstock.pytest_plugin")
+    assert {name for name in found if name.startswith("penstock")} == {
+        "penstock",
+        "penstock._version",
+        "penstock.pytest_plugin",
+    }
