@@ -1,0 +1,41 @@
+"""An asyncio service that tracks in its handlers; measures its own event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from common import CONTEXT, PROPERTIES, note, open_client, report, tell
+
+
+async def heartbeat(lags: list[float]) -> None:
+    """Every millisecond: how late was the loop?"""
+    while True:
+        due = time.perf_counter() + 0.001
+        await asyncio.sleep(0.001)
+        lags.append(time.perf_counter() - due)
+
+
+async def main() -> None:
+    """Handle 2,000 requests in two seconds, then flush and close."""
+    lags: list[float] = []
+    calls: list[float] = []
+    beat = asyncio.create_task(heartbeat(lags))
+    async with open_client(interval=0.1) as client:
+        for number in range(2000):
+            began = time.perf_counter()
+            id_ = client.track(f"user-{number}", "Handled", PROPERTIES, context=CONTEXT)
+            calls.append(time.perf_counter() - began)
+            note(id_)
+            await asyncio.sleep(0.001)
+        lags.clear()
+        await client.aflush(timeout=20)
+        await client.aclose(timeout=20)
+    beat.cancel()
+    calls.sort()
+    tell("calls_ms", [1000 * calls[len(calls) // 2], 1000 * calls[int(len(calls) * 0.995)]])
+    tell("worst_lag_while_flushing_ms", 1000 * max(lags))
+    report(client)
+
+
+asyncio.run(main())

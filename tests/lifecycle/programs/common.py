@@ -1,0 +1,71 @@
+"""What every program here shares: a client on defaults, and a way to tell what happened."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from penstock import Client, Config, Segment
+
+#: About 560 bytes as a Segment message: what `benchmarks` call the full event.
+PROPERTIES: dict[str, Any] = {
+    "order_id": "ord-8841-2231",
+    "total": 143.25,
+    "currency": "EUR",
+    "coupon": None,
+    "first_order": True,
+    "items": 3,
+    "products": ["sku-1001", "sku-2044", "sku-77"],
+    "shipping": {"method": "express", "cost": 7.5},
+    "channel": "web",
+    "note": "Überraschung, bitte klingeln",
+}
+CONTEXT: dict[str, Any] = {
+    "ip": "203.0.113.9",
+    "locale": "de-AT",
+    "page": {"path": "/checkout", "referrer": "https://example.test/cart"},
+    "userAgent": "Mozilla/5.0 (X11; Linux x86_64)",
+}
+
+
+def open_client(**settings: Any) -> Client:
+    """A Segment client for the sink; no settings means defaults."""
+    destination = Segment(os.environ["WRITE_KEY"], endpoint=os.environ["SINK"])
+    return Client(destination, config=Config(**settings) if settings else None)
+
+
+def track(client: Client, count: int, *, note_each: bool = False) -> None:
+    """Track *count* events; note the ids together at the end, or each as soon as it is known."""
+    ids = []
+    for number in range(count):
+        ids.append(client.track(f"user-{number}", "Order Completed", PROPERTIES, context=CONTEXT))
+        if note_each:
+            note(ids.pop())
+    note(*ids)
+
+
+def note(*ids: str) -> None:
+    """Write ids where they outlive the process; one call is one ``write``, so lines never mix."""
+    descriptor = os.open(os.environ["IDS"], os.O_WRONLY | os.O_APPEND)
+    os.write(descriptor, "".join(f"{i}\n" for i in ids).encode())
+    os.close(descriptor)
+
+
+def tell(kind: str, value: Any) -> None:
+    """Print a line for the test: a kind and a JSON value, in one ``write``."""
+    os.write(1, f"@ {kind} {json.dumps(value)}\n".encode())
+
+
+def report(client: Client) -> None:
+    """Tell the client's ledger."""
+    tell("ledger", client.ledger().to_dict())
+
+
+def resident_kib(field: str) -> int:
+    """``VmRSS`` (now) or ``VmHWM`` (peak), in KiB; mapped journal pages are in it."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(field):
+            return int(line.split()[1])
+    raise LookupError(field)

@@ -1,0 +1,32 @@
+"""
+Fork again and again right after the first event; each child tracks and closes.
+
+By then the parent's sender is importing what it needs. A module that a thread is importing stays
+locked for ever in a child forked at that moment. Arguments: children, events of each.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from common import open_client, report, track
+
+children, count = int(sys.argv[1]), int(sys.argv[2])
+client = open_client()
+track(client, 300)  # a full batch: the sender starts at once
+pids = []
+for _ in range(children):
+    child = os.fork()
+    if child == 0:
+        track(client, count)
+        client.close(timeout=10)
+        report(client)
+        os._exit(0)
+    pids.append(child)
+    time.sleep(0.003)
+for pid in pids:
+    os.waitpid(pid, 0)
+client.close(timeout=10)
+report(client)

@@ -1,0 +1,94 @@
+"""After a fork both sides track, and everything arrives once."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+
+from faults.host import Finished, Host
+
+#: Seconds after which a program hangs.
+PATIENCE = 30.0
+BEFORE = {"nothing": 0, "tracked": 1, "flushed": 1}
+
+
+@pytest.mark.parametrize(
+    ("before", "ending"),
+    list(product(BEFORE, ["os_exit", "exit", "closed", "sigkill"])),
+)
+def test_parent_and_child_both_deliver(host: Host, before: str, ending: str) -> None:
+    """Whatever the parent did before and however the child ends."""
+    finished = host.run("fork_both.py", before, ending, 300, timeout=PATIENCE)
+    assert finished.returncode == 0, finished.output
+    host.assert_balanced(finished)
+    host.restart()
+    # A killed child, and one that calls os._exit, may leave requests unanswered.
+    host.reconcile(300 * (2 + BEFORE[before]), duplicates=300 if ending != "closed" else 0)
+
+
+def test_the_parents_events_stay_the_parents(host: Host) -> None:
+    """What waited in the parent when it forked is sent once, not once per process."""
+    host.run("fork_both.py", "tracked", "closed", 100, timeout=PATIENCE)
+    host.restart()
+    host.reconcile(300)
+
+
+def test_a_child_that_closes_delivers_by_itself(host: Host) -> None:
+    """A worker process has a worker thread of its own."""
+    finished = host.run("fork_both.py", "flushed", "closed", 300, timeout=PATIENCE)
+    host.reconcile(900)
+    host.assert_balanced(finished)
+
+
+def test_forks_of_forks_deliver(host: Host) -> None:
+    """Master, worker, helper, helper's helper."""
+    finished = host.run("fork_grandchildren.py", 100, timeout=PATIENCE)
+    assert finished.returncode == 0, finished.output
+    host.assert_balanced(finished)
+    host.restart()
+    host.reconcile(700)
+
+
+def test_a_fork_while_the_sender_starts_neither_hangs_nor_loses(host: Host) -> None:
+    """Thirty children from the first hundred milliseconds of a client's life."""
+    finished = host.run("fork_early.py", 30, 20, timeout=PATIENCE)
+    assert finished.returncode == 0, finished.output
+    assert_all_delivered(finished, processes=31)
+    host.reconcile(300 + 30 * 20)
+
+
+def test_workers_that_come_and_go_deliver_once(host: Host) -> None:
+    """Sixty workers close while others look for what dead ones left: no event is seen twice."""
+    finished = host.run("churn.py", 60, 20, timeout=PATIENCE)
+    assert finished.returncode == 0, finished.output
+    assert_all_delivered(finished, processes=61)
+    host.reconcile(61 * 20)
+
+
+def assert_all_delivered(finished: Finished, processes: int) -> None:
+    """Every process said at its end that nothing waits and nothing died."""
+    Host.assert_balanced(finished)
+    ledgers = finished.lines("ledger")
+    assert len(ledgers) == processes
+    assert [ledger for ledger in ledgers if ledger["pending"] or ledger["dead"]] == []
+
+
+def test_a_fork_in_the_middle_of_track_neither_hangs_nor_loses(host: Host) -> None:
+    """Twenty children, forked while three threads hold whatever ``track()`` holds."""
+    finished = host.run("fork_while_tracking.py", 20, 50, timeout=PATIENCE)
+    assert finished.returncode == 0, finished.output
+    host.assert_balanced(finished)
+    host.restart()
+    host.reconcile(duplicates=20 * 50)
+    assert len(host.noted) > 20 * 50
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_multiprocessing_workers_deliver(host: Host, method: str) -> None:
+    """Four workers and their parent, whatever the start method."""
+    finished = host.run("multiprocess.py", method, 4, 200, timeout=PATIENCE)
+    assert finished.returncode == 0, finished.output
+    host.assert_balanced(finished)
+    host.restart()
+    host.reconcile(5 * 200, duplicates=4 * 200)

@@ -1,0 +1,156 @@
+"""
+What type checkers know of the public API; read by mypy and pyright in `make check`, never run.
+
+Each `assert_type` is a promise to users with strict settings. Lines that must be refused carry
+an ignore: a checker that no longer refuses them reports the ignore as unused.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, assert_type
+
+import penstock
+from penstock import (
+    Block,
+    Client,
+    Collector,
+    Config,
+    Context,
+    DeliveryError,
+    DestinationLedger,
+    Dreamdata,
+    FieldError,
+    Identify,
+    Ledger,
+    PostHog,
+    Product,
+    Properties,
+    Retry,
+    RudderStack,
+    Segment,
+    Track,
+    Traits,
+)
+from penstock.testing import CapturedEvent, CountingIds, FakeClock, MemoryClient, captured_client
+from penstock.transport import Request, Response, Transport
+
+
+class Callback:
+    def success(self, message: dict[str, Any]) -> None: ...
+
+    def failure(self, message: dict[str, Any], error: DeliveryError) -> None:
+        assert_type(error.reason, str)
+        assert_type(error.status, int | None)
+
+
+class MyTransport:
+    def send(self, request: Request, timeout: float) -> Response:
+        assert_type(request.body, bytes)
+        return Response(200, {}, b"")
+
+    def close(self) -> None: ...
+
+
+def hook(message: dict[str, Any]) -> dict[str, Any] | None:
+    return message
+
+
+def clients() -> None:
+    assert_type(Client(Segment("key")), Client)
+    Client(Segment("key"), RudderStack("key", "https://example.com"), Dreamdata("key"))
+    Client(PostHog("key", capture_mode="v1", historical_migration=True), Collector("key"))
+    assert_type(Client.from_env(), Client)
+    Client("segment://key")  # type: ignore[arg-type]
+    PostHog("key", capture_mode="v2")  # type: ignore[arg-type]
+
+
+def settings() -> None:
+    transport: Transport = MyTransport()
+    Config(
+        interval=0.5,
+        retry=Retry(attempts=3),
+        overflow=Block(0.1),
+        journal=Path("journal"),
+        fsync="interval",
+        callback=Callback(),
+        logger=logging.getLogger("shop"),
+        transport=transport,
+        default_context={"app": {"name": "shop"}},
+        before_send=[hook, hook],
+        clock=FakeClock(),
+        new_id=CountingIds(),
+    )
+    Config(journal=None, overflow="drop_oldest", before_send=hook)
+    Config(overflow="drop_everything")  # type: ignore[arg-type]
+    Config(fsync="sometimes")  # type: ignore[arg-type]
+    Config(0.5)  # type: ignore[call-arg]
+
+
+def calls(client: Client) -> None:
+    assert_type(client.identify("u1", {"plan": "pro"}), str)
+    assert_type(client.track("u1", "Signed Up", {"plan": "pro"}, timestamp=datetime.now(UTC)), str)
+    assert_type(client.page("u1", "Pricing", category="Shop"), str)
+    assert_type(client.screen("u1", "Settings", anonymous_id="a1"), str)
+    assert_type(client.group("u1", "g1", Traits(name="Acme"), group_type="company"), str)
+    assert_type(client.alias(user_id="u1", previous_id="a1"), str)
+    assert_type(client.alias(distinct_id="d1", alias="d2"), str)
+    assert_type(client.capture("signed up", "u1", groups={"company": "c1"}), str)
+    assert_type(client.group_identify("company", "c1", {"name": "Acme"}), str)
+    assert_type(client.track("u1", "A", context=Context(ip="203.0.113.9"), historical=True), str)
+    client.track("u1", "A", integrations={"All": False, "PostHog": True})
+    client.track(1.5, "A")  # type: ignore[arg-type]
+    client.track("u1", "A", timestamp=1.0)  # type: ignore[arg-type]
+    client.track("u1", "A", revenue=1)  # type: ignore[call-arg]
+    client.alias("u1", "a1")  # type: ignore[call-arg]
+
+
+def messages(client: Client) -> None:
+    properties = Properties(revenue=9.99, products=[Product(sku="A-1", price=60.0)])
+    assert_type(properties.set("gift", value=True), Properties)
+    assert_type(client.enqueue(Track(user_id="u1", event="A", properties=properties)), str)
+    client.enqueue(Identify(user_id="u1", traits={"plan": "pro"}))
+    client.enqueue({"type": "track"})  # type: ignore[arg-type]
+
+
+def accounts(client: Client) -> None:
+    ledger = client.flush(timeout=5)
+    assert_type(ledger, Ledger)
+    assert_type(client.close(), Ledger)
+    assert_type(client.ledger(), Ledger)
+    assert_type(ledger.balanced, bool)
+    assert_type(ledger.pending, int)
+    assert_type(ledger.dead, dict[str, int])
+    assert_type(ledger.destinations, dict[str, DestinationLedger])
+
+
+async def waiting(client: Client) -> None:
+    assert_type(await client.aflush(timeout=5), Ledger)
+    assert_type(await client.aclose(), Ledger)
+    async with client as same:
+        assert_type(same, Client)
+
+
+def scopes(client: Client) -> None:
+    with client as same:
+        assert_type(same, Client)
+    with penstock.scoped(user_id="u1", context={"ip": "203.0.113.9"}):
+        client.track(event="Signed Up")
+
+
+def errors(client: Client) -> None:
+    try:
+        client.track("u1", "")
+    except FieldError as error:
+        assert_type(error.field, str)
+
+
+def in_tests(penstock: MemoryClient) -> None:
+    assert_type(penstock.assert_tracked("A", user_id="u1", revenue__gte=99), CapturedEvent)
+    assert_type(penstock.events[0].user_id, str | None)
+    assert_type(penstock.events[0].properties, dict[str, Any])
+    penstock.clock.advance(60)
+    with captured_client(strict=True) as client:
+        assert_type(client, MemoryClient)
