@@ -29,6 +29,7 @@ def main() -> None:
     options = _options()
     names = [name for name in options.sdk.split(",") if _installed(name)]
     chosen = options.part.split(",")
+    header = report.header(options.repeats, names)  # before: the load is the machine's, not ours
     results = _measure(chosen, names, options.repeats, Scale(options.tiny))
     bars: list[Bar] = []
     sections = []
@@ -36,7 +37,7 @@ def main() -> None:
         part = import_module(f"parts.{name}")
         sections.append(report.section(part, results[name]))
         bars += part.bars(results[name])
-    page = "\n".join([report.header(options.repeats, names), report.verdict(bars), *sections])
+    page = "\n".join([header, report.verdict(bars), *sections])
     sys.stdout.write(page)
     if options.output != "-":
         Path(options.output).write_text(page)
