@@ -217,9 +217,13 @@ def test_strict_raises_where_data_would_be_changed_or_dropped(make: Any) -> None
         journal_max_bytes=1 << 18,
         transport=MemoryTransport(lambda _request: TransportError("connect")),
     )
-    with pytest.raises(QueueFullError):
+
+    def flood() -> None:
         for _ in range(1000):
             blocked.track("u1", "e", {"a": "x" * 1_000})
+
+    with pytest.raises(QueueFullError):
+        flood()
 
 
 @pytest.mark.parametrize("over", [0, 1])
@@ -365,6 +369,20 @@ def test_construction_starts_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "journal").exists()
     client.close()
     assert not (tmp_path / "journal").exists()
+
+
+def test_a_tiny_interval_sends_each_event_at_once_and_does_not_spin(
+    sent: MemoryTransport,
+) -> None:
+    """Latency before throughput; an idle client still costs nothing."""
+    config = Config(journal=None, transport=sent, interval=0.001)
+    with Client(Segment("k"), config=config) as client:
+        for number in range(3):
+            client.track("u1", "e")
+            sent.wait_for(number + 1)
+        before = time.process_time()
+        time.sleep(0.5)  # nothing to wait for: idling is what is measured
+        assert time.process_time() - before < 0.2
 
 
 def test_close_is_idempotent_and_ends_intake(make: Any) -> None:

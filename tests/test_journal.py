@@ -434,6 +434,42 @@ def test_an_unusable_directory_degrades_to_memory_and_says_so_once(tmp_path: Pat
     assert journal.ledger().balanced
 
 
+def test_a_lane_that_was_never_finished_is_swept(tmp_path: Path) -> None:
+    """A process killed while it made its lane leaves nothing for ever, and a young one alone."""
+    journal = disk(tmp_path)
+    fill(journal.lane, 1)
+    old, young = journal.directory / "new-old", journal.directory / "new-young"
+    for path in (old, young):
+        path.mkdir()
+    os.utime(old, (0, 0))
+    journal.adopt()
+    assert not old.exists()
+    assert young.exists()
+
+
+def test_an_interrupted_append_is_void_after_a_restart_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The account balances in the process that adopts the lane."""
+    journal = disk(tmp_path)
+    fill(journal.lane, 2)
+
+    def interrupt(*_arguments: object) -> int:
+        raise KeyboardInterrupt
+
+    real = Lane._void
+    monkeypatch.setattr("penstock.journal.lane.checksum", interrupt)
+    monkeypatch.setattr(Lane, "_void", lambda *a: (monkeypatch.undo(), real(*a)))
+    with pytest.raises(KeyboardInterrupt):
+        fill(journal.lane, 1)
+    fill(journal.lane, 2)
+    journal.close()
+    (lane,) = disk(tmp_path).adopt()
+    assert len(drain(lane, "aaaa")) == 4
+    account = lane.account("aaaa")
+    assert (account.accepted, account.delivered, account.dead) == (4, 4, {})
+
+
 def test_sigkill_loses_nothing_that_was_appended(tmp_path: Path) -> None:
     """A process killed in the middle of appending: every append that returned is there."""
     program = f"""

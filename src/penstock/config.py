@@ -131,7 +131,8 @@ class Config:
     Everything about a client but its destinations.
 
     Attributes:
-        interval: Longest time in seconds an event waits for its batch to fill.
+        interval: Longest time in seconds an event waits for its batch to fill; 0, as in the
+            vendors' SDKs, is the destination's own.
         batch_size: Events per request at most, 1 to 2500.
         max_message_bytes: Bytes of one message's JSON; above it is ``dead(too_large)``.
         max_batch_bytes: Bytes of one request's JSON before compression, envelope included.

@@ -49,6 +49,8 @@ ADOPT_EVERY_S = 30.0
 SLOW_ANSWER_S = 0.01
 #: Longest nap while something is due and nobody can take it yet.
 BUSY_TICK_S = 0.1
+#: Intervals shorter than this make no timer: each event wakes the worker instead.
+SHORTEST_NAP_S = 0.005
 #: A flush looks again at least this often, in seconds.
 FLUSH_TICK_S = 0.02
 
@@ -167,7 +169,7 @@ class Worker:
 
     def _sleep(self) -> None:
         busy = any(pump.has_work() for pump in self._pumps)
-        nap = max(0.0, self._next_due - self._clock.monotonic())
+        nap = max(SHORTEST_NAP_S, self._next_due - self._clock.monotonic())
         if busy:
             nap = min(nap, BUSY_TICK_S)
         if self._fsync_interval is not None:
@@ -175,6 +177,8 @@ class Worker:
         if not busy:
             missing = [pump.missing() for pump in self._pumps]
             events, size = (min(column) for column in zip(*missing, strict=True))
+            if self._interval < SHORTEST_NAP_S:  # nothing is to wait: every event wakes
+                events, nap = 1, BUSY_TICK_S
             self.journal.lane.wake_after(events, size)
         with suppress(queue.Empty):
             self._mailbox.get(timeout=nap)
@@ -289,7 +293,8 @@ class Worker:
             if pump.latency_s > SLOW_ANSWER_S:
                 self._engage(pump)
             self._sender.send(pump, job)
-            job.origin.lane.reclaim()
+            if not pump.closed:
+                job.origin.lane.reclaim()
         except Exception as error:  # noqa: BLE001 - see _run
             self._log.say(ERROR, "sender", "a sender failed: %s", type(error).__name__)
             return False
@@ -412,9 +417,11 @@ def _close_live() -> None:
     with _live_lock:
         workers = list(_live)
     for worker in workers:
-        worker.begin_close(worker.exit_timeout)
+        with suppress(Exception):  # the host's exit is no place for a traceback of ours
+            worker.begin_close(worker.exit_timeout)
     for worker in workers:
-        worker.finish_close()
+        with suppress(Exception):
+            worker.finish_close()
 
 
 def forget_live() -> None:

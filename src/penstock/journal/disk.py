@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from typing import TYPE_CHECKING
 
 import orjson
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 LANE_PREFIX = "lane-"
 _MAKING_PREFIX = "new-"
+#: Nobody needs this many seconds to make a lane.
+_MAKING_S = 60.0
 RETIRED = "retired.jsonl"
 _APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
 
@@ -113,9 +116,22 @@ class DiskJournal:
         """
         found = [lane for path in self._lane_paths() if (lane := self._adopt(path)) is not None]
         self._adopted += found
-        if found:
+        if self.directory.is_dir():
+            self._sweep()
             self._budget.found(self._used_bytes())
         return found
+
+    def _sweep(self) -> None:
+        """Remove what a process left that died while it made its lane: no event is in there."""
+        for path in self.directory.glob(f"{_MAKING_PREFIX}*"):
+            try:
+                old = time.time() - path.stat().st_mtime > _MAKING_S
+                lock = FileLock.acquire(path / "lock") if old else None
+            except OSError:
+                continue
+            if lock is not None:
+                shutil.rmtree(path, ignore_errors=True)
+                lock.release()
 
     def _lane_paths(self) -> list[Path]:
         held = set(self._paths.values())

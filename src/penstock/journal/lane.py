@@ -192,6 +192,7 @@ class Lane:
         crc = checksum(payload, seed(VOID, 0, length, 0, ordinal))
         HEADER.pack_into(buffer, start, MAGIC, VOID, 0, length, crc, 0, ordinal)
         self._void_ordinals.append(ordinal)
+        self._save_state()
 
     def _slow_path(self, size: int, call: tuple[int, int, int, bytes]) -> bool:
         """
