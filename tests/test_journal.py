@@ -434,6 +434,47 @@ def test_an_unusable_directory_degrades_to_memory_and_says_so_once(tmp_path: Pat
     assert journal.ledger().balanced
 
 
+def test_a_lane_whose_segments_are_gone_ends(tmp_path: Path) -> None:
+    """Somebody deleted files: what is missing is ``dead(corrupt)``, not pending for ever."""
+    first = disk(tmp_path)
+    fill(first.lane, 5_000, 1_000)
+    path = first._paths[first.lane]
+    first.close()
+    kept = max(path.glob("*.seg"))
+    for file in path.glob("*.seg"):
+        if file != kept:
+            file.unlink()
+    journal = disk(tmp_path)
+    (lane,) = journal.adopt()
+    kept.unlink()
+    drain(lane, "aaaa")
+    account = lane.account("aaaa")
+    assert (account.pending, account.dead) == (0, {"corrupt": 5_000})
+    assert account.balanced
+
+
+def test_a_lane_being_removed_is_nobodys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While its owner removes a lane, another process looking for lanes takes nothing."""
+    owner, other = disk(tmp_path), disk(tmp_path)
+    fill(owner.lane, 3)
+    drain(owner.lane, "aaaa")
+    drain(owner.lane, "bbbb")
+    import penstock.journal.disk as module
+
+    found: list[object] = []
+    real = module.shutil.rmtree
+
+    def removing(path: Path, **options: Any) -> None:
+        (path / "lock").unlink(missing_ok=True)
+        monkeypatch.undo()
+        found.extend(other.adopt())
+        real(path, **options)
+
+    monkeypatch.setattr(module.shutil, "rmtree", removing)
+    owner.close()
+    assert found == []
+
+
 def test_a_lane_that_was_never_finished_is_swept(tmp_path: Path) -> None:
     """A process killed while it made its lane leaves nothing for ever, and a young one alone."""
     journal = disk(tmp_path)

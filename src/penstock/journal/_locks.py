@@ -30,18 +30,19 @@ class FileLock:
         self._fd = fd
 
     @classmethod
-    def acquire(cls, path: Path, *, wait: bool = False) -> FileLock | None:
+    def acquire(cls, path: Path, *, wait: bool = False, create: bool = True) -> FileLock | None:
         """
-        Lock *path*, made when it is not there.
+        Lock *path*.
 
         Args:
             path: The lock file.
             wait: Block until it is free.
+            create: Make it when it is not there.
 
         Returns:
             None when another process holds it.
         """
-        fd = os.open(path, _FLAGS, 0o600)
+        fd = os.open(path, _FLAGS if create else _FLAGS & ~os.O_CREAT, 0o600)
         try:
             if _lock(fd, wait=wait) and _same_file(fd, path):
                 return cls(fd)

@@ -19,6 +19,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import orjson
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 LANE_PREFIX = "lane-"
 _MAKING_PREFIX = "new-"
+_GONE_PREFIX = "gone-"
 #: Nobody needs this many seconds to make a lane.
 _MAKING_S = 60.0
 RETIRED = "retired.jsonl"
@@ -122,7 +124,9 @@ class DiskJournal:
         return found
 
     def _sweep(self) -> None:
-        """Remove what a process left that died while it made its lane: no event is in there."""
+        """Remove what a process left that died while it made or removed a lane: no events."""
+        for path in self.directory.glob(f"{_GONE_PREFIX}*"):
+            shutil.rmtree(path, ignore_errors=True)
         for path in self.directory.glob(f"{_MAKING_PREFIX}*"):
             try:
                 old = time.time() - path.stat().st_mtime > _MAKING_S
@@ -143,7 +147,7 @@ class DiskJournal:
 
     def _adopt(self, path: Path) -> Lane | None:
         try:
-            lock = FileLock.acquire(path / "lock")
+            lock = FileLock.acquire(path / "lock", create=False)
         except OSError:  # removed meanwhile, or not ours to open
             return None
         if lock is None:
@@ -163,7 +167,8 @@ class DiskJournal:
         Remove *lane* if every destination has settled everything in it.
 
         Its account goes to ``retired.jsonl`` first; a crash in between leaves the line and the
-        lane, and whoever reads the ledger counts a lane that has a line once.
+        lane, and whoever reads the ledger counts a lane that has a line once. The directory is
+        renamed before it is emptied: nobody adopts half of a lane.
         """
         path = self._paths.get(lane)
         if path is None or has_pending(lane, self.destinations):
@@ -172,7 +177,8 @@ class DiskJournal:
         self._write_retired(path.name, account)
         self._retired += account
         lane.close()
-        shutil.rmtree(path, ignore_errors=True)
+        gone = path.rename(path.with_name(f"{_GONE_PREFIX}{path.name}"))
+        shutil.rmtree(gone, ignore_errors=True)
         self._forget(lane)
         return True
 
@@ -193,11 +199,11 @@ class DiskJournal:
             self._adopted.remove(lane)
 
     def _used_bytes(self) -> int:
-        return sum(
-            entry.stat().st_size
-            for path in self.directory.glob(f"{LANE_PREFIX}*")
-            for entry in path.glob("*.seg")
-        )
+        total = 0
+        for path in self.directory.glob(f"{LANE_PREFIX}*"):
+            with suppress(FileNotFoundError):  # retired by its owner meanwhile
+                total += sum(entry.stat().st_size for entry in path.glob("*.seg"))
+        return total
 
     # -- account ---------------------------------------------------------------------------
 

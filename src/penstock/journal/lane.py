@@ -458,6 +458,8 @@ class Lane:
                         break
                 following = self._following(position.segment)
                 if following is None:
+                    if self._adopted:  # nothing more will come: what is missing is lost
+                        position = position._replace(ordinal=self._ordinal)
                     break
                 position = Position(following, 0, position.ordinal)
         return Chunk(records, position, voids)

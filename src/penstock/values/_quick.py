@@ -16,6 +16,7 @@ from enum import Enum
 from math import isfinite
 from typing import TYPE_CHECKING
 
+import msgspec
 import orjson
 
 from penstock.values._shapes import contained
@@ -23,6 +24,7 @@ from penstock.values._shapes import contained
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+_pack = msgspec.msgpack.Encoder().encode
 _OPTIONS = (
     orjson.OPT_PASSTHROUGH_DATACLASS
     | orjson.OPT_PASSTHROUGH_DATETIME
@@ -48,11 +50,24 @@ def quick_json(value: object, levels: int) -> bytes | None:
         return None
     # Of the ways to look at 560 bytes these are the quickest: 0.22 and 0.17 µs, against 0.44 µs
     # for ``b"null" in data`` and 0.43 µs for counting with ``data.count``.
-    if data.rfind(b"null") < 0:
-        brackets = len(data) - len(data.replace(b"{", b"").replace(b"[", b""))
-        if brackets <= levels:
-            return data
+    if len(data) - len(data.replace(b"{", b"").replace(b"[", b"")) <= levels and (
+        data.rfind(b"null") < 0 or contained(_is_finite, value) is True
+    ):
+        return data
     return data if contained(_lost_nothing, value, levels) is True else None
+
+
+def _is_finite(value: object) -> bool:
+    """
+    Whether no float in *value* can be infinite or no number.
+
+    The answer for nearly every event with a None in it. In MessagePack a double is ``cb`` and
+    eight bytes, and the sought ones begin with ``7f`` or ``ff``; packing and looking cost 0.7 µs
+    where going through 25 values in Python costs 2. A text may hold those bytes by chance, and
+    so do the largest finite doubles: then someone else looks closer.
+    """
+    packed = _pack(value)
+    return packed.rfind(b"\xcb\x7f") < 0 and packed.rfind(b"\xcb\xff") < 0
 
 
 def _lost_nothing(value: object, levels: int) -> bool:
