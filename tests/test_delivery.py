@@ -466,6 +466,16 @@ def test_a_slow_server_gets_requests_side_by_side(open_client: Any) -> None:
     assert most[0] == 3
 
 
+def test_an_event_that_dies_at_the_door_is_told_for_every_destination(open_client: Any) -> None:
+    """The ledger counts it for each, and so does the callback."""
+    told = Told()
+    transport = MemoryTransport()
+    client = open_client(Segment("k"), Dreamdata("k"), transport=transport, callback=told)
+    client.track("u1", "e", {"x": "y" * 40_000})
+    assert client.ledger().dead == {"too_large": 2}
+    assert [error.destination for _, error in told.dead] == ["Segment", "Dreamdata"]
+
+
 def test_a_dead_letter_is_kept_with_its_reason(tmp_path: Any) -> None:
     """What will not be sent again lies in a file, whole."""
     config = Config(journal=tmp_path, transport=MemoryTransport([401]))

@@ -291,16 +291,18 @@ class Intake:
         return True
 
     def _refuse(self, reason: str, message: dict[str, Any] | bytes, detail: str) -> None:
-        """Count an accepted event as dead before it became a record, and tell the callback."""
+        """Count an accepted event as dead for all before it became a record, and tell of it."""
         self._open_engine().lane.refuse(reason)
         callback = self.config.callback
         if callback is None:
             return
-        try:
-            told = orjson.loads(message) if isinstance(message, bytes) else dict(message)
-            callback.failure(told, DeliveryError(reason, detail=detail))
-        except Exception as error:  # noqa: BLE001 - the host's code, contained
-            self._log.failed_callback("callback", error)
+        for destination in self.destinations:
+            try:
+                told = orjson.loads(message) if isinstance(message, bytes) else dict(message)
+                error = DeliveryError(reason, destination=destination.name, detail=detail)
+                callback.failure(told, error)
+            except Exception as raised:  # noqa: BLE001 - the host's code, contained
+                self._log.failed_callback("callback", raised)
 
     def _open_engine(self) -> Engine:
         if self._engine is None:

@@ -43,8 +43,8 @@ class Inspected(NamedTuple):
 class _Copies(DiskStore):
     """A lane's files to look at: state is copied, segments are mapped for reading."""
 
-    def create(self, number: int, size: int, first_ordinal: int, *, ahead: bool = False) -> Segment:
-        raise OSError(f"looking changes nothing: {number}, {size}, {first_ordinal}, {ahead}")
+    def create(self, number: int, size: int, first_ordinal: int) -> Segment:
+        raise OSError(f"looking changes nothing: {number}, {size}, {first_ordinal}")
 
     def delete(self, number: int) -> None:
         """Keep it."""
