@@ -26,7 +26,7 @@ def sink() -> Iterator[FaultSink]:
     """A running loopback server that accepts everything until told otherwise."""
     server = FaultSink().start()
     yield server
-    server.stop()
+    server.close()
 
 
 @pytest.fixture

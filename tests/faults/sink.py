@@ -69,6 +69,7 @@ class FaultSink:
         self._changed = threading.Condition()
         self._connections: set[Connection] = set()
         self._listener: socket.socket | None = None
+        self._reserved: socket.socket | None = None
         self._unhang = threading.Event()
         self.port = 0
 
@@ -77,23 +78,35 @@ class FaultSink:
         listener = socket.create_server(("127.0.0.1", self.port), backlog=128)
         self.port = listener.getsockname()[1]
         self._listener = listener
+        self._release_port()
         self._unhang = threading.Event()
         threading.Thread(target=self._serve, args=(listener,), daemon=True).start()
         return self
 
+    def close(self) -> None:
+        """Stop for good: the port is free again."""
+        self.stop()
+        self._release_port()
+
     def stop(self) -> None:
-        """Refuse connections and reset the open ones."""
+        """Refuse connections and reset the open ones, until the next `start`."""
         listener, self._listener = self._listener, None
         if listener is None:
             return
         self._unhang.set()
         with contextlib.suppress(OSError):
             listener.shutdown(socket.SHUT_RDWR)
+        self._reserved = _reserve(self.port)
         listener.close()
         with self._changed:
             open_ones = list(self._connections)
         for connection in open_ones:
             connection.close()
+
+    def _release_port(self) -> None:
+        reserved, self._reserved = self._reserved, None
+        if reserved is not None:
+            reserved.close()
 
     def plan(self, *rules: Rule) -> Self:
         """Replace the rules; the first one that answers wins."""
@@ -218,6 +231,14 @@ class FaultSink:
         if answer.after:
             answer.after(exchange)
         return answer.ending == "answer"
+
+
+def _reserve(port: int) -> socket.socket:
+    """Hold *port* without listening: connections are refused, and nobody else gets it."""
+    reserved = socket.socket()
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    reserved.bind(("127.0.0.1", port))
+    return reserved
 
 
 def _rendered(answer: Answer) -> bytes:
