@@ -485,6 +485,48 @@ def test_fsync_levels_reach_the_disk(
         assert synced.wait(5)
 
 
+def test_a_disk_that_cannot_sync_is_told_of_and_costs_no_event(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: MemoryTransport, caplog: Any
+) -> None:
+    """``fsync="always"`` on a failing disk: no exception in the host, an error in its log."""
+    from penstock.journal._segment import DiskStore
+
+    def fail(*_arguments: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(DiskStore, "sync", fail)
+    with Client(
+        Segment("k"), config=Config(journal=tmp_path, transport=sent, fsync="always")
+    ) as client:
+        client.track("u1", "e")
+        assert client.flush().delivered == 1
+    assert "could not be synced" in caplog.text
+
+
+def test_calls_while_another_thread_closes_end_in_one_of_two_ways(sent: MemoryTransport) -> None:
+    """Accepted and accounted for, or `ClosedError`; nothing else."""
+    client = Client(Segment("k"), config=Config(journal=None, transport=sent, interval=60.0))
+    outcomes: list[str] = []
+
+    def work() -> None:
+        while True:
+            try:
+                outcomes.append(client.track("u1", "e"))
+            except ClosedError:
+                return
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    while len(outcomes) < 500:
+        time.sleep(0.001)  # until they are under way
+    ledger = client.close()
+    for thread in threads:
+        thread.join(10)
+        assert not thread.is_alive()
+    assert ledger.accepted == len(outcomes) == ledger.delivered
+
+
 def test_a_catalogue_is_as_good_as_a_dict(make: Any, sent: MemoryTransport) -> None:
     """Typed properties arrive by their wire names."""
     client = make()

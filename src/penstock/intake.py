@@ -17,7 +17,7 @@ from uuid_utils import uuid7
 
 from penstock import _checks, _fork
 from penstock._coercions import Coercions
-from penstock._log import WARNING
+from penstock._log import ERROR, WARNING
 from penstock.config import Block, Config, disabled_by_environment
 from penstock.delivery._batcher import message_overhead
 from penstock.delivery._worker import forget_live
@@ -81,7 +81,7 @@ class Intake:
         self._default_context = dict(self.config.default_context or {}) or None
         self._engine: Engine | None = None
         self._append: Callable[[int, int, int, bytes], int] | None = None
-        self._sync: Callable[[], None] | None = None
+        self._synced = self.config.fsync == "always"
         self._small = 0
         if self.destinations:
             self._start()
@@ -110,7 +110,6 @@ class Intake:
         self._small = min(p.settings.limits.max_message_bytes for p in self._engine.pumps)
         self._small //= _SURELY_SMALL
         self._append = self._engine.lane.append
-        self._sync = self._engine.lane.sync if self.config.fsync == "always" else None
         self._finalizer = weakref.finalize(self, self._engine.worker.orphan)
         self._finalizer.atexit = False  # the worker has its own way to end with the interpreter
 
@@ -150,7 +149,8 @@ class Intake:
         """
         if not _PAGE[0]:
             _fork.forked()
-        if self._append is None:
+        append = self._append  # another thread may close the client meanwhile
+        if append is None:
             return self._closed_or_disabled()
         now_ms = _time_ns() // 1_000_000 if self._clock is None else self._clock_ms()
         if message_id is None and idempotency_key is None:
@@ -184,12 +184,20 @@ class Intake:
             return identity
         captured_at = now_ms // 1000
         try:
-            self._append(kind, flags, captured_at, payload)
+            append(kind, flags, captured_at, payload)
         except (JournalFull, ClosedError) as refusal:
             self._insist(refusal, (kind, flags, captured_at, payload))
-        if self._sync is not None:
-            self._sync()
+        if self._synced:
+            self._sync_now()
         return identity
+
+    def _sync_now(self) -> None:
+        """``fsync="always"``: wait for the disk; where it fails, say so, the event is accepted."""
+        try:
+            self._open_engine().lane.sync()
+        except OSError as error:
+            reason = error.strerror or "disk error"
+            self._log.say(ERROR, "fsync", "the journal could not be synced to disk: %s", reason)
 
     def shut(self, timeout: float) -> None:
         """Take no more events, deliver for *timeout* seconds, let go of everything; once."""
@@ -259,9 +267,7 @@ class Intake:
             if self._closed:
                 raise refusal
             self.restart()
-            self._try_append(call)
-            return
-        if self._find_room(call):
+        if self._try_append(call) or self._find_room(call):
             return
         if self.config.strict:
             raise QueueFullError(self.config.journal_max_bytes) from refusal

@@ -168,20 +168,44 @@ class Worker:
             pump.make_due()
 
     def _sleep(self) -> None:
-        busy = any(pump.has_work() for pump in self._pumps)
         nap = max(SHORTEST_NAP_S, self._next_due - self._clock.monotonic())
-        if busy:
-            nap = min(nap, BUSY_TICK_S)
         if self._fsync_interval is not None:
             nap = min(nap, self._fsync_interval)
-        if not busy:
+        if not self._has_work():
+            self._arm()
+        if self._has_work():  # possibly since we armed: that append did not wake us
+            nap = min(nap, BUSY_TICK_S if self._is_staffed() else SHORTEST_NAP_S)
+        elif self._interval < SHORTEST_NAP_S:
+            nap = BUSY_TICK_S
+        with suppress(queue.Empty):
+            self._mailbox.get(timeout=nap)
+
+    def _has_work(self) -> bool:
+        return any(pump.has_work() for pump in self._pumps)
+
+    def _is_staffed(self) -> bool:
+        """Whether every pump with work has somebody at it: then there is nothing to hurry for."""
+        busy = [pump for pump in self._pumps if pump.has_work()]
+        with self._lock:
+            return all(self._crew[pump] > self._idle[pump] for pump in busy)
+
+    def _arm(self) -> None:
+        """
+        Have the append that completes a batch wake us.
+
+        Events that come between counting and arming are not in the count, so it is done again
+        until nothing changed, or a few times: then the batches are filling anyway.
+        """
+        armed: tuple[int, int] | None = None
+        for _ in range(3):
             missing = [pump.missing() for pump in self._pumps]
             events, size = (min(column) for column in zip(*missing, strict=True))
             if self._interval < SHORTEST_NAP_S:  # nothing is to wait: every event wakes
-                events, nap = 1, BUSY_TICK_S
-            self.journal.lane.wake_after(events, size)
-        with suppress(queue.Empty):
-            self._mailbox.get(timeout=nap)
+                events = 1
+            if (events, size) == armed:
+                return
+            armed = (events, size)
+            self.journal.lane.wake_after(*armed)
 
     def _is_over(self) -> bool:
         """Whether an orphan has nothing left to do, or has tried for long enough."""
