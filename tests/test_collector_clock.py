@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from penstock.collector.clock import SECOND, corrected_time, read_time
@@ -87,6 +87,7 @@ def test_the_corrected_time_is_never_far_ahead(
 
 
 @given(TIMES, st.integers(-10 * HOUR, 10 * HOUR))
+@example(SECOND, HOUR)  # corrected to the very epoch, which is a time like any other
 def test_correction_keeps_the_gap(received: int, skew: int) -> None:
     """The time between call and departure is the same before and after."""
     sent = received + skew

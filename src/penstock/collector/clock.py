@@ -78,5 +78,6 @@ def corrected_time(original: int | None, sent: int | None, received: int) -> int
     if original is None:
         return received
     if sent is not None and abs(sent - received) >= _JITTER:
-        original = _within(received - (sent - original)) or received
+        corrected = _within(received - (sent - original))
+        original = received if corrected is None else corrected
     return original if original <= received + _FUTURE else received

@@ -105,6 +105,7 @@ class Worker:
         self._lock = threading.RLock()
         self._progress = threading.Event()
         self._thread: threading.Thread | None = None
+        self._threadless = False
         self._stopping = False
         self._orphaned = False
         self._orphan_deadline = 0.0
@@ -127,6 +128,8 @@ class Worker:
         with self._lock:
             if self._thread is not None or self._stopping:
                 return self._thread is not None
+            with _live_lock:
+                _live.add(self)  # also without a thread: the exit delivers on its own
             thread = threading.Thread(target=self._run, name="penstock-worker", daemon=True)
             try:
                 self._thread = thread
@@ -134,8 +137,6 @@ class Worker:
             except RuntimeError:
                 self._thread = None
                 return False
-        with _live_lock:
-            _live.add(self)
         return True
 
     # -- the worker's thread ---------------------------------------------------------------
@@ -275,8 +276,9 @@ class Worker:
         self._crew[pump] += 1
         try:
             thread.start()
-        except RuntimeError:
+        except RuntimeError:  # late in the interpreter's exit
             self._crew[pump] -= 1
+            self._threadless = True
 
     def _serve(self, pump: Pump) -> None:
         """Send job after job until there was none for a while."""
@@ -367,7 +369,7 @@ class Worker:
             left = deadline - self._clock.monotonic()
             if left <= 0:
                 return False
-            if self._thread is None:
+            if self._thread is None or self._threadless:
                 self._deliver_here(deadline)
             self.nudge()
             self._progress.clear()
