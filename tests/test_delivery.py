@@ -429,6 +429,26 @@ def test_a_transport_of_the_host_may_raise_anything(open_client: Any) -> None:
     assert client.flush().delivered == 1
 
 
+def test_a_failure_of_our_own_costs_no_event(
+    open_client: Any, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    """A bug between taking a batch and settling it: said, and the batch is sent again."""
+    from penstock.delivery._sender import Sender
+
+    real, failures = Sender.send, [RuntimeError("a bug")]
+
+    def buggy(sender: Sender, pump: Any, job: Any) -> None:
+        if failures:
+            raise failures.pop()
+        real(sender, pump, job)
+
+    monkeypatch.setattr(Sender, "send", buggy)
+    client = open_client(transport=MemoryTransport())
+    client.track("u1", "e")
+    assert client.flush().delivered == 1
+    assert "a sender failed: RuntimeError" in caplog.text
+
+
 def test_flush_returns_in_time_against_a_server_that_never_answers(open_client: Any) -> None:
     """The deadline holds, and the ledger says what is pending."""
     import time

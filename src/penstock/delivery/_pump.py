@@ -368,6 +368,16 @@ class Pump:
                 self._account(job.origin, told)
             return told
 
+    def put_back(self, job: Job) -> None:
+        """Our own failure in the middle of sending *job*: rest, then send it again."""
+        with self.lock:
+            if job in self._flying:
+                self._flying.remove(job)
+                now = self._clock.monotonic()
+                self.breaker.failed(now, random(), None)  # noqa: S311 - jitter
+                job.not_before = now + self.settings.retry.cap
+                self._parked.append(job)
+
     def told(self) -> None:
         """What `settle` returned has reached the callback."""
         with self.lock:

@@ -310,6 +310,7 @@ class Worker:
 
     def _send_one(self, pump: Pump) -> bool:
         """Take a job and send it; False when there is none now."""
+        job = None
         try:
             job = pump.take()
             for told in pump.untold():
@@ -323,6 +324,8 @@ class Worker:
                 job.origin.lane.reclaim()
         except Exception as error:  # noqa: BLE001 - see _run
             self._log.say(ERROR, "sender", "a sender failed: %s", type(error).__name__)
+            if job is not None:
+                pump.put_back(job)
             return False
         finally:
             self._progress.set()
