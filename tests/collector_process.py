@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -45,7 +46,10 @@ def is_alive(pid: int) -> bool:
 def children(pid: int) -> list[int]:
     """Processes that *pid* started and that still run."""
     tasks = Path(f"/proc/{pid}/task").glob("*/children")
-    found = [int(child) for task in tasks for child in task.read_text().split()]
+    found: list[int] = []
+    for task in tasks:
+        with contextlib.suppress(OSError):  # a thread may end while we look
+            found += [int(child) for child in task.read_text().split()]
     return [child for child in found if is_alive(child)]
 
 
