@@ -30,7 +30,7 @@ def wait_for(condition: Callable[[], Any], what: str) -> Any:
     deadline = time.monotonic() + DEADLINE
     while not (found := condition()):
         assert time.monotonic() < deadline, f"waited in vain for {what}"
-        time.sleep(0.01)
+        time.sleep(0.01)  # between two looks, with a deadline
     return found
 
 

@@ -96,7 +96,7 @@ class Running:
         while text not in self.output:
             if time.monotonic() > deadline or self._popen.poll() is not None:
                 raise TimeoutError(self.output)
-            time.sleep(0.005)
+            time.sleep(0.005)  # between two looks, with a deadline
 
     def end(self) -> None:
         """Kill what is left of it and of its children."""

@@ -25,7 +25,7 @@ for _ in range(children):
         report(client)
         os._exit(0)
     pids.append(child)
-    time.sleep(0.003)
+    time.sleep(0.003)  # spreads the forks over the sender's start: the moment under test
 for pid in pids:
     os.waitpid(pid, 0)
 client.close(timeout=10)
