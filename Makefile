@@ -5,7 +5,7 @@ PYTHONS ?= 3.11 3.12 3.13
 VENV_PYTHON := .venv/bin/python
 INSTALL := -m pip --disable-pip-version-check install --quiet
 
-.PHONY: demo test check bench docs fix build clean debian test-pythons
+.PHONY: demo test proof check bench docs fix build clean debian test-pythons
 .DEFAULT_GOAL := test
 
 demo: .venv/.stamp  ## The main job on real orders, start to end, in under two minutes.
@@ -13,6 +13,9 @@ demo: .venv/.stamp  ## The main job on real orders, start to end, in under two m
 
 test: .venv/.stamp  ## The suite on the default Python.
 	$(VENV_PYTHON) -m pytest $(ARGS)
+
+proof: .venv/.stamp  ## Every guarantee tried in full, and the matrix of docs/delivery.md.
+	PENSTOCK_PROOF=full $(VENV_PYTHON) -m pytest -m proves --timeout 2400 $(ARGS)
 
 check: .venv/.stamp  ## Format, lint and types.
 	.venv/bin/ruff format --check .

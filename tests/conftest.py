@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import hypothesis
 import pytest
 
+import proving
 from faults.host import Host
 from faults.sink import FaultSink
 
@@ -19,6 +20,30 @@ if TYPE_CHECKING:
 # A slow machine is not a failing test.
 hypothesis.settings.register_profile("penstock", deadline=None)
 hypothesis.settings.load_profile("penstock")
+
+
+@pytest.fixture
+def proof(request: pytest.FixtureRequest) -> proving.Proof:
+    """What this test tried, for the matrix; the test is marked ``proves(promise, case)``."""
+    properties: list[tuple[str, object]] = request.node.user_properties
+    place = len(properties)
+
+    def keep(trial: proving.Trial) -> None:
+        properties[place:] = [(proving.PROPERTY, tuple(trial))]
+
+    (marker,) = request.node.iter_markers("proves")
+    made = proving.Proof(*marker.args, keep)
+    made.record(trials=0)
+    return made
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the matrix at the end of `make proof`."""
+    ended = terminalreporter.getreports("passed") + terminalreporter.getreports("failed")
+    if proving.FULL and ended:
+        terminalreporter.section("what was proven")
+        for line in proving.matrix(ended):
+            terminalreporter.write_line(line)
 
 
 @pytest.fixture
