@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-
-import pytest
+from typing import TYPE_CHECKING
 
 import proving
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def report(*rows: tuple[object, ...], failed: bool = False) -> pytest.TestReport:
