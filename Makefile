@@ -36,7 +36,7 @@ docs: .venv/.docs-stamp  ## The manual in build/docs; a broken link or reference
 
 build: .venv/.stamp  ## Source archive and wheel in dist/.
 	rm -rf dist
-	.venv/bin/hatchling build
+	$(VENV_PYTHON) -m build --quiet
 
 test-pythons: $(PYTHONS:%=test-%)  ## The suite on every Python we promise. REQUIRED=1: a missing one fails.
 
@@ -46,16 +46,18 @@ test-%:
 	elif [ -n "$(REQUIRED)" ]; then .ci/python $*; \
 	else echo "skipped: there is no Python $* here (REQUIRED=1 makes this a failure)"; fi
 
-debian:  ## What the tests need from apt: nothing but what lets python3 make a venv.
+debian:  ## What the tests need from apt: what lets python3 make a venv, and compile the native part.
 	@python3 -c 'import ensurepip, venv' 2>/dev/null || apt-get install --yes python3-venv
+	@command -v cc >/dev/null || apt-get install --yes gcc python3-dev
 
 clean:
-	rm -rf .venv .venv-* build dist .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+	rm -rf .venv .venv-* build dist src/*.egg-info src/penstock/_native.*.so .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# Environments: made once, refreshed when pyproject.toml changes.
+# Environments: made once, refreshed when the package's definition or its native part changes.
+PACKAGE := pyproject.toml setup.py src/penstock/_native.c
 
-.venv/.stamp: pyproject.toml
+.venv/.stamp: $(PACKAGE)
 	[ -x $(VENV_PYTHON) ] || "$$(.ci/python 3.11+)" -m venv .venv
 	$(VENV_PYTHON) $(INSTALL) --editable '.[dev]'
 	@touch $@
@@ -64,12 +66,12 @@ clean:
 	$(VENV_PYTHON) $(INSTALL) --editable '.[docs]'
 	@touch $@
 
-.venv-bench/.stamp: pyproject.toml benchmarks/requirements.txt
+.venv-bench/.stamp: $(PACKAGE) benchmarks/requirements.txt
 	[ -x .venv-bench/bin/python ] || "$$(.ci/python 3.11+)" -m venv .venv-bench
 	.venv-bench/bin/python $(INSTALL) --editable . --requirement benchmarks/requirements.txt
 	@touch $@
 
-.venv-%/.stamp: pyproject.toml
+.venv-%/.stamp: $(PACKAGE)
 	[ -x .venv-$*/bin/python ] || "$$(.ci/python $*)" -m venv .venv-$*
 	.venv-$*/bin/python $(INSTALL) --editable '.[test]'
 	@touch $@

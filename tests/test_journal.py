@@ -25,7 +25,8 @@ from penstock.journal._slot import Slot
 from penstock.journal.disk import DiskJournal
 from penstock.journal.lane import FIRST_SEGMENT_BYTES, Lane
 from penstock.journal.memory import MemoryJournal
-from penstock.journal.record import HEADER_BYTES, MAGIC_BYTES, span
+from penstock.journal.record import HEADER_BYTES, MAGIC_BYTES, checksum, span
+from penstock.native import NATIVE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +41,26 @@ Journal = DiskJournal | MemoryJournal
 def disk(path: Path, **changes: Any) -> DiskJournal:
     options = {"max_bytes": 64 * MIB, "max_age": 1e6} | changes
     return DiskJournal(path / "journal", DESTINATIONS, **options)
+
+
+@pytest.fixture(params=["native", "python"], autouse=True)
+def part(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything here holds with the native part and without."""
+    if request.param == "python":
+        monkeypatch.setattr("penstock.journal._pen.NATIVE", None)
+        monkeypatch.setattr("penstock.journal.record.NATIVE", None)
+    elif NATIVE is None:
+        pytest.skip("the native part was not built: there was no C compiler")
+
+
+def interrupt_once(lane: Lane, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the lane's next append meet a signal handler that raises."""
+
+    def interrupt(_payload: bytes) -> int:
+        monkeypatch.setattr(lane._pen, "_checksum", checksum)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(lane._pen, "_checksum", interrupt)
 
 
 @pytest.fixture(params=["disk", "memory"])
@@ -235,16 +256,10 @@ def test_an_interrupted_append_is_void_and_hides_nothing(
     make: Callable[..., Journal], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A signal handler that raises in the middle costs its own event only."""
+    monkeypatch.setattr("penstock.journal._pen.NATIVE", None)
     journal = make()
     fill(journal.lane, 3)
-
-    def interrupt(*_arguments: object) -> int:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("penstock.journal.lane.checksum", interrupt)
-    monkeypatch.setattr(
-        journal.lane, "_void", lambda *a: (monkeypatch.undo(), Lane._void(journal.lane, *a))
-    )
+    interrupt_once(journal.lane, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         fill(journal.lane, 1)
     fill(journal.lane, 2)
@@ -257,18 +272,17 @@ def test_an_append_inside_an_append_is_kept(
     make: Callable[..., Journal], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A signal handler that tracks, in the middle of tracking: both survive."""
+    monkeypatch.setattr("penstock.journal._pen.NATIVE", None)
     journal = make()
     fill(journal.lane, 1)
-    import penstock.journal.lane as module
+    pen = journal.lane._pen
 
-    real = module.checksum
-
-    def nested(data: bytes, seed: int) -> int:
-        monkeypatch.setattr(module, "checksum", real)
+    def nested(data: bytes) -> int:
+        monkeypatch.setattr(pen, "_checksum", checksum)
         journal.lane.append(2, 0, 0, b'{"inner":1}')
-        return real(data, seed)
+        return checksum(data)
 
-    monkeypatch.setattr(module, "checksum", nested)
+    monkeypatch.setattr(pen, "_checksum", nested)
     journal.lane.append(2, 0, 0, b'{"outer":1}')
     assert drain(journal.lane, "aaaa")[1:] == [b'{"outer":1}', b'{"inner":1}']
 
@@ -492,15 +506,10 @@ def test_an_interrupted_append_is_void_after_a_restart_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The account balances in the process that adopts the lane."""
+    monkeypatch.setattr("penstock.journal._pen.NATIVE", None)
     journal = disk(tmp_path)
     fill(journal.lane, 2)
-
-    def interrupt(*_arguments: object) -> int:
-        raise KeyboardInterrupt
-
-    real = Lane._void
-    monkeypatch.setattr("penstock.journal.lane.checksum", interrupt)
-    monkeypatch.setattr(Lane, "_void", lambda *a: (monkeypatch.undo(), real(*a)))
+    interrupt_once(journal.lane, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         fill(journal.lane, 1)
     fill(journal.lane, 2)

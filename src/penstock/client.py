@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import time
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import msgspec
+from uuid_utils import uuid7
 
 from penstock import _checks, _fork
 from penstock._waiting import in_thread
@@ -32,6 +34,9 @@ from penstock.messages import (
     opened,
 )
 from penstock.scope import CURRENT, over, within
+from penstock.timestamps import from_epoch_ms
+from penstock.values._encode import LEVELS
+from penstock.values._quick import quick_json
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -46,6 +51,8 @@ if TYPE_CHECKING:
 #: and some retries.
 FLUSH_TIMEOUT_S = 10.0
 _TRACK = int(Kind.TRACK)
+_PAGE = _fork.PAGE
+_time_ns = time.time_ns
 
 
 class Common(TypedDict, total=False):
@@ -156,8 +163,8 @@ class Client(Intake):
         """
         Tell what a user did.
 
-        The arguments of `Common` are written out in this one, and no `Track` is made: packing
-        and unpacking them costs 0.4 µs a call.
+        An event with nothing but plain properties and context is written right here: each call
+        out of it costs 0.1 µs.
 
         Args:
             user_id: The known person.
@@ -180,38 +187,72 @@ class Client(Intake):
 
         .. versionadded:: 0.1
         """
+        write = self._write_plainly
+        if (
+            write is not None
+            and _PAGE[0]
+            and CURRENT.get() is None
+            and type(event) is str
+            and type(user_id) is str
+            and (properties is None or isinstance(properties, dict))
+            and (context is None or isinstance(context, dict))
+            and anonymous_id is None
+            and integrations is None
+            and timestamp is None
+            and message_id is None
+            and idempotency_key is None
+            and not historical
+            and not (event.isspace() or user_id.isspace())
+            and event
+            and user_id
+        ):
+            now_ms = _time_ns() // 1_000_000
+            identity = str(uuid7())
+            neutral: dict[str, Any] = {
+                "type": "track",
+                "event": event,
+                "userId": user_id,
+                "messageId": identity,
+                "timestamp": from_epoch_ms(now_ms),
+            }
+            if properties is not None:
+                neutral["properties"] = properties
+            if context is not None:
+                neutral["context"] = context
+            payload = quick_json(neutral, LEVELS)
+            if payload is not None and len(payload) <= self._small:
+                captured_at = now_ms // 1000
+                ordinal = write(_TRACK, 0, captured_at, payload)
+                if ordinal <= 0:
+                    self._finish(ordinal, (_TRACK, 0, captured_at, payload))
+                return identity
+        common = (context, integrations, timestamp, message_id, idempotency_key, historical)
+        return self._track(user_id, event, properties, anonymous_id, common)
+
+    def _track(
+        self,
+        user_id: Id | None,
+        event: str | None,
+        properties: Data | None,
+        anonymous_id: Id | None,
+        common: tuple[Any, ...],
+    ) -> str:
+        """`track` in full; without a `Track`, which costs 2 µs to make and to open."""
         scope = CURRENT.get()
         if scope is not None:
             user_id = scope.user_id if user_id is None else user_id
             anonymous_id = scope.anonymous_id if anonymous_id is None else anonymous_id
             properties = over(scope.properties, properties)
-        if type(event) is not str or not event or event.isspace():
-            event = _checks.required_text(event, "Track", "event")
-        neutral: dict[str, Any] = {"type": "track", "event": event}
-        if type(user_id) is str and user_id and anonymous_id is None and not user_id.isspace():
-            neutral["userId"] = user_id
-        else:
-            user, anonymous = _checks.one_of_ids(user_id, anonymous_id, "Track")
-            if user is not None:
-                neutral["userId"] = user
-            if anonymous is not None:
-                neutral["anonymousId"] = anonymous
+        neutral: dict[str, Any] = {"type": "track"}
+        neutral["event"] = _checks.required_text(event, "Track", "event")
+        user, anonymous = _checks.one_of_ids(user_id, anonymous_id, "Track")
+        if user is not None:
+            neutral["userId"] = user
+        if anonymous is not None:
+            neutral["anonymousId"] = anonymous
         if properties is not None:
-            plain = type(properties) is dict
-            neutral["properties"] = (
-                properties if plain else _checks.mapping(properties, "Track", "properties")
-            )
-        return self.accept(
-            _TRACK,
-            neutral,
-            scope,
-            context,
-            integrations,
-            timestamp,
-            message_id,
-            idempotency_key,
-            historical,
-        )
+            neutral["properties"] = _checks.mapping(properties, "Track", "properties")
+        return self.accept(_TRACK, neutral, scope, *common)
 
     def page(
         self,

@@ -35,7 +35,8 @@ from penstock.journal.record import FLAG_HISTORICAL, FLAG_SELECTIVE, Record
 from penstock.kinds import Kind
 from penstock.scope import over
 from penstock.timestamps import from_epoch_ms
-from penstock.values import encode
+from penstock.values._encode import LEVELS, encode_with_care
+from penstock.values._quick import quick_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -80,7 +81,10 @@ class Intake:
         self._clock = self.config.clock
         self._default_context = dict(self.config.default_context or {}) or None
         self._engine: Engine | None = None
-        self._append: Callable[[int, int, int, bytes], int] | None = None
+        #: `Lane.write` while there is a lane.
+        self._write: Callable[[int, int, int, bytes], int] | None = None
+        #: The same where an event is to be stamped and written with nothing in between.
+        self._write_plainly: Callable[[int, int, int, bytes], int] | None = None
         self._synced = self.config.fsync == "always"
         self._small = 0
         if self.destinations:
@@ -109,9 +113,15 @@ class Intake:
         self._engine = Engine(self.destinations, self.config, self._log)
         self._small = min(p.settings.limits.max_message_bytes for p in self._engine.pumps)
         self._small //= _SURELY_SMALL
-        self._append = self._engine.lane.append
+        self._write = self._engine.lane.write
+        self._write_plainly = None if self._has_more_to_do() else self._write
         self._finalizer = weakref.finalize(self, self._engine.worker.orphan)
         self._finalizer.atexit = False  # the worker has its own way to end with the interpreter
+
+    def _has_more_to_do(self) -> bool:
+        """Whether the settings ask for more than stamping and writing."""
+        seams = self._clock is not None or self._new_id is not None
+        return bool(seams or self._hooks or self._default_context or self._synced)
 
     def _new_coercions(self) -> Coercions:
         return Coercions(self._log, self.config.callback, strict=self.config.strict)
@@ -149,8 +159,8 @@ class Intake:
         """
         if not _PAGE[0]:
             _fork.forked()
-        append = self._append  # another thread may close the client meanwhile
-        if append is None:
+        write = self._write  # another thread may close the client meanwhile
+        if write is None:
             return self._closed_or_disabled()
         now_ms = _time_ns() // 1_000_000 if self._clock is None else self._clock_ms()
         if message_id is None and idempotency_key is None:
@@ -179,14 +189,15 @@ class Intake:
                 return identity
             neutral = shaped
             flags = flags | FLAG_SELECTIVE if "integrations" in neutral else flags & ~FLAG_SELECTIVE
-        payload = encode(neutral, self._coercions.note)
+        payload = quick_json(neutral, LEVELS)
+        if payload is None:
+            payload = encode_with_care(neutral, self._coercions.note)
         if len(payload) > self._small and not self._fits(kind, flags, payload):
             return identity
         captured_at = now_ms // 1000
-        try:
-            append(kind, flags, captured_at, payload)
-        except (JournalFull, ClosedError) as refusal:
-            self._insist(refusal, (kind, flags, captured_at, payload))
+        ordinal = write(kind, flags, captured_at, payload)
+        if ordinal <= 0:
+            self._finish(ordinal, (kind, flags, captured_at, payload))
         if self._synced:
             self._sync_now()
         return identity
@@ -201,7 +212,8 @@ class Intake:
 
     def shut(self, timeout: float) -> None:
         """Take no more events, deliver for *timeout* seconds, let go of everything; once."""
-        closed, self._closed, self._append = self._closed, True, None
+        closed, self._closed = self._closed, True
+        self._write = self._write_plainly = None
         if self._engine is not None and not closed:
             self._finalizer.detach()
             self._engine.close(timeout)
@@ -260,6 +272,13 @@ class Intake:
         size, limit = too_large[0]
         self._refuse("too_large", payload, f"{size} bytes, the limit is {limit}")
         return False
+
+    def _finish(self, ordinal: int, call: tuple[int, int, int, bytes]) -> None:
+        """What an append needs now and then: a wake-up, room, a lane."""
+        try:
+            self._open_engine().lane.after_write(ordinal, call)
+        except (JournalFull, ClosedError) as refusal:
+            self._insist(refusal, call)
 
     def _insist(self, refusal: Exception, call: tuple[int, int, int, bytes]) -> None:
         """The lane refused: it is full, or ended with the interpreter."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from penstock.native import NATIVE
+
 #: Length of ``2026-03-01T10:20:30``, the least a point in time has.
 _TO_SECONDS = 19
 #: The second last formatted and its text: events come many to a second.
@@ -32,7 +34,7 @@ def wire(moment: datetime) -> str:
     return datetime.isoformat(moment, timespec="milliseconds")[:23] + "Z"
 
 
-def from_epoch_ms(milliseconds: int) -> str:
+def _from_epoch_ms(milliseconds: int) -> str:
     """
     The same text for milliseconds since 1970, four times faster than through a datetime.
 
@@ -46,6 +48,10 @@ def from_epoch_ms(milliseconds: int) -> str:
         text = datetime.fromtimestamp(second, UTC).isoformat()[:_TO_SECONDS]
         _known = (second, text)
     return text + _MILLISECONDS[milliseconds - second * 1000]
+
+
+#: `_from_epoch_ms`, or its native twin, three times faster again.
+from_epoch_ms = _from_epoch_ms if NATIVE is None else NATIVE.wire_time
 
 
 def parse(text: str) -> datetime:

@@ -14,6 +14,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from penstock.native import ENV_NATIVE
+
 if TYPE_CHECKING:
     from faults.sink import FaultSink
 
@@ -123,7 +125,11 @@ class Host:
 
     def start(self, program: str, *arguments: object, **environment: str) -> Running:
         """Start a program of ``tests/lifecycle/programs``."""
-        clean = {k: v for k, v in os.environ.items() if not k.startswith("PENSTOCK_")}
+        clean = {
+            name: value
+            for name, value in os.environ.items()
+            if name == ENV_NATIVE or not name.startswith("PENSTOCK_")
+        }
         environ = clean | {
             "PYTHONPATH": _PACKAGE_ROOT,
             "PENSTOCK_JOURNAL": str(self.journal),

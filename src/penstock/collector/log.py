@@ -31,7 +31,7 @@ from penstock.journal._segment import (
     SUFFIX,
     allocate,
 )
-from penstock.journal.record import HEADER, HEADER_BYTES, MAGIC, checksum, seed, span
+from penstock.journal.record import HEADER, HEADER_BYTES, MAGIC, checksum, seal, span
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -110,7 +110,7 @@ class LaneLog:
         if self._tail + size > self._size:
             self._roll(size)
         ordinal = self._ordinal + 1
-        crc = checksum(payload, seed(REQUEST, 0, length, received_at, ordinal))
+        crc = seal(checksum(payload), REQUEST, 0, length, received_at, ordinal)
         header = HEADER.pack(MAGIC, REQUEST, 0, length, crc, received_at, ordinal)
         written = os.pwritev(self._fd, (header, payload), self._tail)
         if written != HEADER_BYTES + length:

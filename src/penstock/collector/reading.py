@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from penstock.collector.log import LANE_PREFIX, LOCK_NAME, MAKING_PREFIX, REQUEST
 from penstock.journal._locks import FileLock
 from penstock.journal._segment import SEGMENT_HEADER_BYTES, DiskStore, Segment
-from penstock.journal.record import HEADER, HEADER_BYTES, MAGIC, checksum, next_magic, seed, span
+from penstock.journal.record import HEADER, HEADER_BYTES, MAGIC, checksum, next_magic, seal, span
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,7 +106,7 @@ class LaneReader:
         if magic != MAGIC or kind != REQUEST or start + length > segment.size:
             return None
         payload = bytes(segment.buffer[start : start + length])
-        if crc != checksum(payload, seed(kind, flags, length, captured_at, ordinal)):
+        if crc != seal(checksum(payload), kind, flags, length, captured_at, ordinal):
             return None
         return Entry(ordinal, payload)
 

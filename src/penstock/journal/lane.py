@@ -1,15 +1,8 @@
 """
 A lane: the chain of segments one process appends to, and the cursors that follow it.
 
-Appending is the capture path, so `Lane.append` is written for speed: one uncontended lock,
-one checksum, two stores into the mapping, no system call. Everything rare (the first segment,
-the next one, waking the worker, a closed lane) hides behind a single comparison with
-``_limit``, which any of them can lower.
-
-Interruptions. A signal handler may run in the middle of an append and track something itself:
-the lock is re-entrant, and the place for a record is reserved before anything that can be
-interrupted, so the inner record simply comes next. If the handler raises, the reserved place is
-marked void. If the process dies, the place has no header and nothing follows it.
+What an append does for every record is the pen's (`penstock.journal._pen`); what it needs now
+and then, such as a segment, is in `Lane.append`.
 """
 
 from __future__ import annotations
@@ -22,27 +15,17 @@ import orjson
 
 from penstock.errors import ClosedError
 from penstock.journal._cursor import CURSOR_BYTES, Cursor, Hole, Position
+from penstock.journal._pen import CLOSED, NEVER, new_pen
 from penstock.journal._segment import SEGMENT_HEADER_BYTES, MemoryStore, Segment
 from penstock.journal._slot import Slot
 from penstock.journal.ledger import DestinationLedger, merged
-from penstock.journal.record import (
-    ALIGN,
-    HEADER,
-    HEADER_BYTES,
-    MAGIC,
-    SEED_PRIME,
-    VOID,
-    Record,
-    checksum,
-    scan,
-    seed,
-)
+from penstock.journal.record import Record, checksum, scan, span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from penstock.journal._budget import Budget
-    from penstock.journal._segment import Buffer, SegmentStore
+    from penstock.journal._segment import SegmentStore
 
 FIRST_SEGMENT_BYTES = 1024 * 1024
 LAST_SEGMENT_BYTES = 8 * 1024 * 1024
@@ -50,10 +33,6 @@ LAST_SEGMENT_BYTES = 8 * 1024 * 1024
 STATE_BYTES = 8 * 1024
 #: At most this often a full or unwritable disk is asked again.
 RETRY_CREATE_S = 0.25
-_NEVER = 1 << 62
-_OVERHEAD = HEADER_BYTES + ALIGN - 1
-_pack_into = HEADER.pack_into
-_CLOSED = -1
 
 
 class JournalFull(Exception):  # noqa: N818 - a state the overflow policy answers, not a fault
@@ -115,17 +94,14 @@ class Lane:
         self._on_wake = on_wake
         self._on_degraded = on_degraded
         self._lock = RLock()
-        self._acquire = self._lock.acquire
-        self._release = self._lock.release
+        self._pen = new_pen(checksum, self._lock, self._save_state)
+        #: `append` for the capture path: an ordinal to be brought to `after_write` if it is not
+        #: above zero.
+        self.write = self._pen.append
         self._reading = RLock()
         self._in_slow_path = False
         self._interrupting: list[tuple[int, int, int, bytes]] = []
-        self._buffer: Buffer = bytearray()
-        self._tail = 0
-        self._ordinal = 0
-        self._limit = 0
-        self._wake_ordinal = _NEVER
-        self._wake_bytes = _NEVER
+        self._wake_bytes = NEVER
         self._segment: Segment | None = None
         self._last_number = 0
         self._synced_to = 0
@@ -133,7 +109,6 @@ class Lane:
         self._blocked_until = 0.0
         self._sealed: dict[int, Segment] = {}
         self._sealed_ends: dict[int, int] = {}
-        self._void_ordinals: list[int] = []
         self._refused: dict[str, int] = {}
         self._cursors: dict[str, Cursor] = {}
         self._adopted = False
@@ -157,42 +132,34 @@ class Lane:
             JournalFull: The cap or the disk is full; nothing was stored.
             ClosedError: The lane is closed.
         """
-        length = len(payload)
-        size = (length + _OVERHEAD) & -ALIGN
-        self._acquire()  # half the cost of a ``with`` statement here
-        try:
-            while self._tail + size > self._limit:
-                if not self._slow_path(size, (kind, flags, captured_at, payload)):
-                    return 0
-            # From here to the assignment of _ordinal nothing is called, so no signal handler
-            # can run in between: a nested append finds its own place.
-            start = self._tail
-            self._tail = start + size
-            self._ordinal = ordinal = self._ordinal + 1
-            buffer = self._buffer
-            body = start + HEADER_BYTES
-            try:
-                buffer[body : body + length] = payload
-                # penstock.journal.record.seed, written out: a call costs as much as the rest
-                mixed = captured_at ^ ordinal ^ (length << 8) ^ (kind << 24) ^ (flags << 16)
-                crc = checksum(payload, mixed % SEED_PRIME)
-                _pack_into(buffer, start, MAGIC, kind, flags, length, crc, captured_at, ordinal)
-            except BaseException:
-                self._void(buffer, start, length, ordinal)
-                raise
-            if ordinal >= self._wake_ordinal:
-                self._wake()
-        finally:
-            self._release()
-        return ordinal
+        call = (kind, flags, captured_at, payload)
+        return self.after_write(self.write(*call), call)
 
-    def _void(self, buffer: Buffer, start: int, length: int, ordinal: int) -> None:
-        """Mark a reserved place whose writer was interrupted, so that readers step over it."""
-        payload = bytes(buffer[start + HEADER_BYTES : start + HEADER_BYTES + length])
-        crc = checksum(payload, seed(VOID, 0, length, 0, ordinal))
-        HEADER.pack_into(buffer, start, MAGIC, VOID, 0, length, crc, 0, ordinal)
-        self._void_ordinals.append(ordinal)
-        self._save_state()
+    def after_write(self, ordinal: int, call: tuple[int, int, int, bytes]) -> int:
+        """
+        Do what the pen left to do, until it has written *call*.
+
+        Args:
+            ordinal: What the pen answered; see `Pen.append`.
+            call: The arguments it was given.
+
+        Returns:
+            The record's ordinal; 0 for one that a signal handler appended in the middle of
+            another's slow path, which writes it as soon as that is done.
+
+        Raises:
+            JournalFull: The cap or the disk is full; nothing was stored.
+            ClosedError: The lane is closed.
+        """
+        while ordinal == 0:
+            with self._lock:
+                if not self._slow_path(span(len(call[3])), call):
+                    return 0
+                ordinal = self.write(*call)
+        if ordinal < 0:
+            with self._lock:
+                self._wake()
+        return abs(ordinal)
 
     def _slow_path(self, size: int, call: tuple[int, int, int, bytes]) -> bool:
         """
@@ -202,19 +169,21 @@ class Lane:
             False when this append interrupted another one right here (a signal handler
             tracked something): *call* is then made as soon as that one has its segment.
         """
-        if self._limit == _CLOSED:
+        pen = self._pen
+        if pen.limit == CLOSED:
             raise ClosedError
         if self._in_slow_path:
             self._interrupting.append(call)
             return False
         self._in_slow_path = True
+        pen.limit = 0  # nobody writes while the segment changes
         try:
             segment = self._segment
-            if segment is None or self._tail + size > segment.size:
+            if segment is None or pen.tail + size > segment.size:
                 segment = self._next_segment(size)
-            self._limit = segment.size
-            if self._tail + size > self._wake_bytes or self._ordinal == 0:
+            if pen.tail + size > self._wake_bytes or pen.ordinal == 0:
                 self._wake()
+            pen.limit = min(segment.size, self._wake_bytes)
         finally:
             self._in_slow_path = False
         while self._interrupting:
@@ -222,16 +191,17 @@ class Lane:
         return True
 
     def _wake(self) -> None:
-        self._wake_ordinal = self._wake_bytes = _NEVER
+        self._pen.wake_ordinal = self._wake_bytes = NEVER
         self._on_wake()
 
     def wake_after(self, events: int, size_bytes: int) -> None:
         """Have the next append that completes *events* or *size_bytes* call ``on_wake``."""
         with self._lock:
-            self._wake_ordinal = self._ordinal + events
-            self._wake_bytes = self._tail + size_bytes
-            if self._segment is not None and self._limit != _CLOSED:
-                self._limit = min(self._segment.size, self._wake_bytes)
+            pen = self._pen
+            pen.wake_ordinal = pen.ordinal + events
+            self._wake_bytes = pen.tail + size_bytes
+            if self._segment is not None and pen.limit != CLOSED:
+                pen.limit = min(self._segment.size, self._wake_bytes)
 
     def refuse(self, reason: str) -> None:
         """Count an event that was accepted and died before it became a record."""
@@ -267,9 +237,8 @@ class Lane:
         segment = self._take_spare(needed) or self._create(needed)
         previous, self._segment = self._segment, segment
         if previous is not None:
-            self._sealed_ends[previous.number] = self._tail  # unmapped once nobody reads it
-        self._buffer = segment.buffer
-        self._tail = SEGMENT_HEADER_BYTES
+            self._sealed_ends[previous.number] = self._pen.tail  # unmapped once nobody reads it
+        self._pen.turn(segment.buffer, SEGMENT_HEADER_BYTES)
         if previous is not None:
             self._on_wake()  # the worker makes the next spare
         return segment
@@ -279,7 +248,7 @@ class Lane:
         if spare is None:
             return None
         if spare.size >= needed:
-            spare.begin(self._ordinal + 1)
+            spare.begin(self._pen.ordinal + 1)
             return spare
         self._discard(spare)
         return None
@@ -295,7 +264,7 @@ class Lane:
             self._on_wake()  # what dead processes left may be what fills it
             raise JournalFull(self._budget.limit)
         try:
-            return store.create(self._new_number(), size, self._ordinal + 1)
+            return store.create(self._new_number(), size, self._pen.ordinal + 1)
         except OSError as error:
             self._budget.give(size)
             return self._degrade(error, size)
@@ -322,8 +291,8 @@ class Lane:
         """Make the next segment ahead of need; called by the worker, never raises."""
         with self._lock:
             segment = self._segment
-            idle = segment is None or self._spare is not None or self._limit == _CLOSED
-            first_half = self._tail * 2 < (segment.size if segment else 0)
+            idle = segment is None or self._spare is not None or self._pen.limit == CLOSED
+            first_half = self._pen.tail * 2 < (segment.size if segment else 0)
             if idle or (first_half and not self._sealed_ends):
                 return
             store, size = self._store, self._segment_bytes()
@@ -340,7 +309,7 @@ class Lane:
     def _offer(self, spare: Segment) -> None:
         with self._lock:
             wanted = self._segment is not None and self._segment.number < spare.number
-            if wanted and self._spare is None and self._limit != _CLOSED:
+            if wanted and self._spare is None and self._pen.limit != CLOSED:
                 self._spare = spare
             else:
                 self._discard(spare)
@@ -366,7 +335,7 @@ class Lane:
     @property
     def last_ordinal(self) -> int:
         """Ordinal of the last record; 0 before the first."""
-        return self._ordinal
+        return self._pen.ordinal
 
     @property
     def refused(self) -> dict[str, int]:
@@ -378,19 +347,23 @@ class Lane:
     def void_count(self) -> int:
         """Places reserved by appends that were interrupted."""
         with self._lock:
-            return len(self._void_ordinals)
+            return len(self._pen.voids)
 
     @property
     def accepted(self) -> int:
         """Calls that returned: records and refusals."""
         with self._lock:
-            return self._ordinal - len(self._void_ordinals) + sum(self._refused.values())
+            return self._accepted(self._pen.ordinal)
+
+    def _accepted(self, ordinal: int) -> int:
+        """Calls that returned when *ordinal* was the last record's."""
+        return ordinal - len(self._pen.voids) + sum(self._refused.values())
 
     def _save_state(self) -> None:
         if self._store is not None:
             slot = Slot(self._store.slot("lane", STATE_BYTES))
             slot.load()
-            slot.store(orjson.dumps({"refused": self._refused, "voids": self._void_ordinals}))
+            slot.store(orjson.dumps({"refused": self._refused, "voids": self._pen.voids}))
 
     def cursor(self, identity: str) -> Cursor:
         """The cursor of destination *identity*; the lane must be `opened`."""
@@ -408,10 +381,11 @@ class Lane:
                 return DestinationLedger()
             cursor = self._cursors[identity]
             with cursor.lock:
-                beyond = self._ordinal - cursor.head.ordinal
-                voids = len(self._void_ordinals) - cursor.voids
+                last = self._pen.ordinal  # once: others may be appending
+                beyond = last - cursor.head.ordinal
+                voids = len(self._pen.voids) - cursor.voids
                 return DestinationLedger(
-                    accepted=self.accepted - cursor.excluded,
+                    accepted=self._accepted(last) - cursor.excluded,
                     delivered=cursor.delivered,
                     pending=cursor.open_count + beyond - voids,
                     dead=merged(cursor.dead, self._refused),
@@ -424,8 +398,8 @@ class Lane:
         with self._lock:
             segment = self._segment
             if segment is None or segment.number != position.segment:
-                return FIRST_SEGMENT_BYTES if position.ordinal < self._ordinal else 0
-            return self._tail - max(position.offset, SEGMENT_HEADER_BYTES)
+                return FIRST_SEGMENT_BYTES if position.ordinal < self._pen.ordinal else 0
+            return self._pen.tail - max(position.offset, SEGMENT_HEADER_BYTES)
 
     def read(self, position: Position, max_records: int, max_bytes: int) -> Chunk:
         """
@@ -459,7 +433,7 @@ class Lane:
                 following = self._following(position.segment)
                 if following is None:
                     if self._adopted:  # nothing more will come: what is missing is lost
-                        position = position._replace(ordinal=self._ordinal)
+                        position = position._replace(ordinal=self._pen.ordinal)
                     break
                 position = Position(following, 0, position.ordinal)
         return Chunk(records, position, voids)
@@ -480,7 +454,7 @@ class Lane:
         with self._lock:
             current = self._segment
             if current is not None and current.number == number:
-                return _Place(current, self._tail, growing=True)
+                return _Place(current, self._pen.tail, growing=True)
         held = self._sealed.get(number)
         if held is None and self._store is not None:
             held = self._store.open(number)
@@ -515,7 +489,7 @@ class Lane:
             low = min(cursor.low for cursor in self._cursors.values())
             reading = {cursor.head.segment for cursor in self._cursors.values()}
             with self._lock:
-                current = self._segment.number if self._segment else _NEVER
+                current = self._segment.number if self._segment else NEVER
                 passed = [n for n in self._numbers() if n < min(low, current)]
             for number in [n for n in self._sealed if n not in reading]:
                 self._sealed.pop(number).close()
@@ -551,7 +525,7 @@ class Lane:
             last = self._first_ordinal(following) - 1
             count = 0
             for cursor in self._cursors.values():
-                count += cursor.drop_segment(number, last, self._void_ordinals, "queue_full")
+                count += cursor.drop_segment(number, last, self._pen.voids, "queue_full")
             held = self._sealed.pop(number, None)
             if held is not None:
                 held.close()
@@ -562,7 +536,7 @@ class Lane:
         """First ordinal of a sealed segment, or of the one being written."""
         place = self._readable(number) if number else None
         segment = place.segment if place is not None else self._segment
-        return segment.first_ordinal if segment is not None else self._ordinal + 1
+        return segment.first_ordinal if segment is not None else self._pen.ordinal + 1
 
     # -- living ----------------------------------------------------------------------------
 
@@ -586,11 +560,11 @@ class Lane:
         """Take over a dead process's lane: read only from here on, every checksum verified."""
         self._use(store)
         self._adopted = True
-        self._limit = _CLOSED
+        self._pen.limit = CLOSED
         stored = Slot(store.slot("lane", STATE_BYTES)).load() or {}
         self._refused = dict(stored.get("refused", {}))
-        self._void_ordinals = list(stored.get("voids", []))
-        self._ordinal = self._find_last_ordinal(store)
+        self._pen.voids = list(stored.get("voids", []))
+        self._pen.ordinal = self._find_last_ordinal(store)
 
     def _find_last_ordinal(self, store: SegmentStore) -> int:
         last = 0
@@ -608,7 +582,7 @@ class Lane:
     def stop(self) -> None:
         """Refuse every append from now on; reading goes on."""
         with self._lock:
-            self._limit = _CLOSED
+            self._pen.limit = CLOSED
             if self._spare is not None:
                 self._discard(self._spare)
                 self._spare = None
@@ -621,6 +595,7 @@ class Lane:
                 segment.close()
             self._sealed.clear()
             if self._segment is not None and self._store is not None and self._store.durable:
+                self._pen.turn(bytearray(), 0)
                 self._segment.close()
             if self._store is not None:
                 self._store.close()

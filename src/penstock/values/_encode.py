@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 #: Parts of a message that are objects, whatever was given.
 _OBJECTS = frozenset({"properties", "traits", "context", "integrations"})
 #: Containers inside each other in a message: itself, and what `MAX_DEPTH` allows below.
-_LEVELS = MAX_DEPTH + 1
+LEVELS = MAX_DEPTH + 1
 
 
 def encode(
@@ -35,10 +35,16 @@ def encode(
         message: A neutral message; its values may be anything. Later changes have no effect.
         on_coercion: Called once for each lossy change. Only what it raises leaves here.
     """
-    data = quick_json(message, _LEVELS)
-    if data is not None:
-        return data
-    plain = to_json(message, "", on_coercion=on_coercion, max_depth=_LEVELS)
+    data = quick_json(message, LEVELS)
+    return encode_with_care(message, on_coercion) if data is None else data
+
+
+def encode_with_care(
+    message: dict[str, Any],
+    on_coercion: Callable[[Coercion], None] | None = None,
+) -> bytes:
+    """`encode` for a message that `quick_json` gave back."""
+    plain = to_json(message, "", on_coercion=on_coercion, max_depth=LEVELS)
     if not isinstance(plain, dict):  # the caller's stack is all but used up
         plain = {name: value for name, value in message.items() if is_plain(value)}
     _keep_objects(plain)

@@ -1,13 +1,13 @@
 """
 JSON straight from orjson, where orjson alone does right by a value.
 
-Two things it passes in silence are looked for afterwards: a non-finite float, which it writes
-as ``null``, and nesting it finds harmless (up to 254 levels) but PostHog's serde_json (128) and
-others do not.
+Two things it passes in silence are looked for: a non-finite float, which it writes as ``null``,
+and nesting it finds harmless (up to 254 levels) but PostHog's serde_json (128) and others do not.
 
-One thing cannot be looked for: orjson 3.13 ends the process on an Enum whose ``value`` raises,
-and on a UUID made without its constructor. To know beforehand would take a walk over every
-value of every event, three times the cost of encoding it.
+The native part looks before: it walks over the value, 0.16 µs for 25 of them, and lets only
+plain types pass. Without it a walk would cost three times the encoding, so the Python here looks
+at what orjson wrote. Then one thing cannot be looked for: orjson 3.13 ends the process on an Enum
+whose ``value`` raises, and on a UUID made without its constructor.
 """
 
 from __future__ import annotations
@@ -19,11 +19,14 @@ from typing import TYPE_CHECKING
 import msgspec
 import orjson
 
+from penstock.native import NATIVE
 from penstock.values._shapes import contained
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
+_dumps = orjson.dumps
+_is_plain = NATIVE.is_plain if NATIVE is not None else lambda _value, _levels: False
 _pack = msgspec.msgpack.Encoder().encode
 _OPTIONS = (
     orjson.OPT_PASSTHROUGH_DATACLASS
@@ -32,18 +35,16 @@ _OPTIONS = (
 )
 
 
-def quick_json(value: object, levels: int) -> bytes | None:
-    """
-    *value* as compact JSON if nothing of it is lost; None if it needs care.
+def _native_json(value: object, levels: int) -> bytes | None:
+    """`quick_json` with the native part."""
+    try:
+        return _dumps(value, dict.copy, _OPTIONS) if _is_plain(value, levels) else None
+    except Exception:  # noqa: BLE001 - an integer of 65 bits, half an emoji
+        return None
 
-    `dict.copy` is the hook for what orjson does not know. It takes any dict subclass, so the
-    catalogues cost no more than a dict, and refuses all else. Being C, it cannot let another
-    thread change the caller's lists while orjson stands in them.
 
-    Args:
-        value: Anything at all.
-        levels: Containers that may be inside each other.
-    """
+def _python_json(value: object, levels: int) -> bytes | None:
+    """`quick_json` without it."""
     try:
         data = orjson.dumps(value, dict.copy, _OPTIONS)
     except Exception:  # noqa: BLE001 - whatever it was, somebody else takes care of it
@@ -96,3 +97,12 @@ def _lost_nothing(value: object, levels: int) -> bool:
         if not _lost_nothing(child, levels - 1):
             return False
     return True
+
+
+#: ``quick_json(value, levels) -> bytes | None``: *value* as compact JSON if nothing of it is lost
+#: in at most *levels* containers inside each other; None if it needs care.
+#:
+#: `dict.copy` is the hook for what orjson does not know. It takes any dict subclass, so the
+#: catalogues cost no more than a dict, and refuses all else. Being C, it cannot let another
+#: thread change the caller's lists while orjson stands in them.
+quick_json: Callable[[object, int], bytes | None] = _python_json if NATIVE is None else _native_json

@@ -1,0 +1,600 @@
+/*
+ * The native part: the few steps of capturing and reading that Python makes dear.
+ *
+ * Everything here has a twin in Python, which is used where no compiler was at hand when the
+ * package was installed, and on builds of Python without the interpreter's lock. One test-suite
+ * runs over both.
+ *
+ *     wire_time(milliseconds)   penstock.timestamps
+ *     is_plain(value, levels)   penstock.values._quick
+ *     Pen                       penstock.journal._pen
+ *     scan(...)                 penstock.journal.record
+ *
+ * What makes it short: `Pen.append` runs no Python code between reserving a place and writing
+ * the header, so neither another thread nor a signal handler can come in between, and no lock is
+ * needed.
+ */
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <structmember.h>
+
+#include <math.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <string.h>
+
+/* penstock.journal.record has the reasons for these. */
+#define MAGIC_LOW 0x50
+#define MAGIC_HIGH 0x4e
+#define HEADER_BYTES 24
+#define ALIGN 8
+#define SEAL_PRIME 4294967291ULL
+#define VOID 0
+
+/* Values looked at before a message is left to the careful way, which bounds what it writes. */
+#define MAX_NODES 200000
+
+/* ---- time ---------------------------------------------------------------------------------- */
+
+#define DAY_MS 86400000LL
+/* From the first of March of the year 0, when the 400 years of the calendar begin, to 1970. */
+#define DAYS_TO_EPOCH 719468LL
+#define DAYS_OF_ERA 146097LL
+
+typedef struct {
+    int year, month, day;
+} Date;
+
+/* The proleptic Gregorian date of a day counted from 1970; of the years 0 to 9999. */
+static Date
+date_of(long long days)
+{
+    long long since = days + DAYS_TO_EPOCH;
+    long long era = since / DAYS_OF_ERA;
+    int day_of_era = (int)(since % DAYS_OF_ERA);
+    int year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+    int day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    int month = (5 * day_of_year + 2) / 153; /* 0 is March */
+    Date date = {
+        .year = (int)(era * 400) + year_of_era + (month >= 10),
+        .month = month < 10 ? month + 3 : month - 9,
+        .day = day_of_year - (153 * month + 2) / 5 + 1,
+    };
+    return date;
+}
+
+static char *
+digits(char *at, int number, int count)
+{
+    for (int index = count - 1; index >= 0; index--, number /= 10) {
+        at[index] = (char)('0' + number % 10);
+    }
+    return at + count;
+}
+
+PyDoc_STRVAR(wire_time_doc,
+"wire_time(milliseconds, /)\n--\n\n"
+"``2026-03-01T10:20:30.123Z`` of milliseconds since 1970; see penstock.timestamps.\n\n"
+"Raises ValueError outside of the years 1 to 9999, OverflowError far from them.");
+
+static PyObject *
+wire_time(PyObject *Py_UNUSED(module), PyObject *argument)
+{
+    long long milliseconds = PyLong_AsLongLong(argument);
+    if (milliseconds == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    if (milliseconds < -62135596800000LL || milliseconds > 253402300799999LL) {
+        PyErr_SetString(PyExc_ValueError, "year is out of range");
+        return NULL;
+    }
+    long long days = milliseconds / DAY_MS - (milliseconds % DAY_MS < 0);
+    int of_day = (int)(milliseconds - days * DAY_MS);
+    Date date = date_of(days);
+    char text[24], *at = text;
+    at = digits(at, date.year, 4);
+    *at++ = '-';
+    at = digits(at, date.month, 2);
+    *at++ = '-';
+    at = digits(at, date.day, 2);
+    *at++ = 'T';
+    at = digits(at, of_day / 3600000, 2);
+    *at++ = ':';
+    at = digits(at, of_day / 60000 % 60, 2);
+    *at++ = ':';
+    at = digits(at, of_day / 1000 % 60, 2);
+    *at++ = '.';
+    at = digits(at, of_day % 1000, 3);
+    *at++ = 'Z';
+    return PyUnicode_FromStringAndSize(text, at - text);
+}
+
+/* ---- JSON values --------------------------------------------------------------------------- */
+
+static int is_plain_value(PyObject *value, Py_ssize_t levels, Py_ssize_t *nodes);
+
+static int
+is_plain_dict(PyObject *value, Py_ssize_t levels, Py_ssize_t *nodes)
+{
+    Py_ssize_t position = 0;
+    PyObject *key, *child;
+    while (PyDict_Next(value, &position, &key, &child)) {
+        if (!PyUnicode_CheckExact(key) || !is_plain_value(child, levels, nodes)) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+static int
+is_plain_sequence(PyObject **items, Py_ssize_t count, Py_ssize_t levels, Py_ssize_t *nodes)
+{
+    for (Py_ssize_t index = 0; index < count; index++) {
+        if (!is_plain_value(items[index], levels, nodes)) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+/* Runs no Python code, so nothing can change a container while we stand in it. */
+static int
+is_plain_value(PyObject *value, Py_ssize_t levels, Py_ssize_t *nodes)
+{
+    PyTypeObject *type = Py_TYPE(value);
+    if (--*nodes < 0) {
+        return 0;
+    }
+    if (type == &PyUnicode_Type || type == &PyLong_Type || type == &PyBool_Type ||
+        value == Py_None) {
+        return 1;
+    }
+    if (type == &PyFloat_Type) {
+        return isfinite(PyFloat_AS_DOUBLE(value));
+    }
+    if (levels <= 0) {
+        return 0;
+    }
+    if (PyDict_Check(value)) { /* and its subclasses: the catalogues */
+        return is_plain_dict(value, levels - 1, nodes);
+    }
+    if (type == &PyList_Type) {
+        PyListObject *list = (PyListObject *)value;
+        return is_plain_sequence(list->ob_item, Py_SIZE(list), levels - 1, nodes);
+    }
+    if (type == &PyTuple_Type) {
+        PyTupleObject *tuple = (PyTupleObject *)value;
+        return is_plain_sequence(tuple->ob_item, Py_SIZE(tuple), levels - 1, nodes);
+    }
+    return 0;
+}
+
+PyDoc_STRVAR(is_plain_doc,
+"is_plain(value, levels, /)\n--\n\n"
+"Whether JSON carries *value* without a loss, as far as types and finiteness go.\n\n"
+"True only for str, int, finite float, bool, None, and lists, tuples and dicts (with their\n"
+"subclasses, read by what they store, under keys of exactly str) of them, at most *levels*\n"
+"containers inside each other.");
+
+static PyObject *
+is_plain(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
+{
+    Py_ssize_t levels, nodes = MAX_NODES;
+    if (count != 2) {
+        PyErr_SetString(PyExc_TypeError, "is_plain takes a value and a number of levels");
+        return NULL;
+    }
+    levels = PyLong_AsSsize_t(args[1]);
+    if (levels == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    return PyBool_FromLong(is_plain_value(args[0], levels, &nodes));
+}
+
+/* ---- records ------------------------------------------------------------------------------- */
+
+static void
+store(unsigned char *at, uint64_t number, int bytes)
+{
+    for (int index = 0; index < bytes; index++) {
+        at[index] = (unsigned char)(number >> (8 * index));
+    }
+}
+
+static uint64_t
+load(const unsigned char *at, int bytes)
+{
+    uint64_t number = 0;
+    for (int index = 0; index < bytes; index++) {
+        number |= (uint64_t)at[index] << (8 * index);
+    }
+    return number;
+}
+
+typedef struct {
+    uint64_t kind, flags, length, crc, captured_at, ordinal;
+} Header;
+
+/* penstock.journal.record.seal */
+static uint64_t
+seal(uint64_t payload_crc, const Header *header)
+{
+    uint64_t mixed = header->captured_at ^ header->ordinal ^ (header->length << 8) ^
+                     (header->kind << 24) ^ (header->flags << 16);
+    return payload_crc ^ (mixed % SEAL_PRIME);
+}
+
+static void
+write_header(unsigned char *at, const Header *header)
+{
+    unsigned char bytes[HEADER_BYTES] = {MAGIC_LOW, MAGIC_HIGH};
+    bytes[2] = (unsigned char)header->kind;
+    bytes[3] = (unsigned char)header->flags;
+    store(bytes + 4, header->length, 4);
+    store(bytes + 8, header->crc, 4);
+    store(bytes + 12, header->captured_at, 4);
+    store(bytes + 16, header->ordinal, 8);
+    memcpy(at, bytes, HEADER_BYTES);
+}
+
+static int
+read_header(const unsigned char *at, Header *header)
+{
+    header->kind = at[2];
+    header->flags = at[3];
+    header->length = load(at + 4, 4);
+    header->crc = load(at + 8, 4);
+    header->captured_at = load(at + 12, 4);
+    header->ordinal = load(at + 16, 8);
+    return at[0] == MAGIC_LOW && at[1] == MAGIC_HIGH && header->ordinal > 0;
+}
+
+/* The CRC-32 of bytes by *checksum*, a callable; -1 with an error set. */
+static int64_t
+crc_of(PyObject *checksum, PyObject *payload)
+{
+    PyObject *result = PyObject_CallOneArg(checksum, payload);
+    if (result == NULL) {
+        return -1;
+    }
+    int64_t crc = PyLong_AsLongLong(result);
+    Py_DECREF(result);
+    return crc;
+}
+
+/* ---- the pen ------------------------------------------------------------------------------- */
+
+typedef struct {
+    PyObject_HEAD
+    Py_buffer page;
+    PyObject *checksum;
+    PyObject *voids;
+    Py_ssize_t tail;
+    Py_ssize_t limit;
+    long long ordinal;
+    long long wake_ordinal;
+} Pen;
+
+static int
+pen_init(Pen *self, PyObject *args, PyObject *Py_UNUSED(keywords))
+{
+    PyObject *checksum;
+    if (!PyArg_ParseTuple(args, "O:Pen", &checksum)) {
+        return -1;
+    }
+    PyObject *voids = PyList_New(0);
+    if (voids == NULL) {
+        return -1;
+    }
+    Py_XSETREF(self->checksum, Py_NewRef(checksum));
+    Py_XSETREF(self->voids, voids);
+    self->wake_ordinal = LLONG_MAX;
+    return 0;
+}
+
+static int
+pen_traverse(Pen *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->page.obj);
+    Py_VISIT(self->checksum);
+    Py_VISIT(self->voids);
+    return 0;
+}
+
+static int
+pen_clear(Pen *self)
+{
+    self->tail = self->limit = 0;
+    PyBuffer_Release(&self->page); /* nothing to do where none is held */
+    Py_CLEAR(self->checksum);
+    Py_CLEAR(self->voids);
+    return 0;
+}
+
+static void
+pen_dealloc(Pen *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    pen_clear(self);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+PyDoc_STRVAR(pen_turn_doc,
+"turn(page, tail, /)\n--\n\n"
+"Write on *page* from *tail* on, once *limit* allows it, and let go of the page before.");
+
+static PyObject *
+pen_turn(Pen *self, PyObject *args)
+{
+    PyObject *page;
+    Py_ssize_t tail;
+    Py_buffer view;
+    if (!PyArg_ParseTuple(args, "On", &page, &tail) ||
+        PyObject_GetBuffer(page, &view, PyBUF_WRITABLE) < 0) {
+        return NULL;
+    }
+    self->limit = self->limit < 0 ? self->limit : 0;
+    PyBuffer_Release(&self->page);
+    self->page = view;
+    self->tail = tail;
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(pen_append_doc,
+"append(kind, flags, captured_at, payload, /)\n--\n\n"
+"Write one record.\n\n"
+"Returns its ordinal; 0 when it would pass the limit, and nothing was written; the negative\n"
+"ordinal when it was written and `wake_ordinal` is reached.");
+
+static PyObject *
+pen_append(Pen *self, PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 4 || !PyBytes_CheckExact(args[3])) {
+        PyErr_SetString(PyExc_TypeError, "append takes a kind, flags, a time and bytes");
+        return NULL;
+    }
+    Header header = {
+        .kind = PyLong_AsUnsignedLongMask(args[0]) & 0xff,
+        .flags = PyLong_AsUnsignedLongMask(args[1]) & 0xff,
+        .captured_at = PyLong_AsUnsignedLongMask(args[2]) & 0xffffffff,
+        .length = (uint64_t)PyBytes_GET_SIZE(args[3]),
+    };
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
+    Py_ssize_t size = (Py_ssize_t)((header.length + HEADER_BYTES + ALIGN - 1) & -(uint64_t)ALIGN);
+    if (self->tail + size > self->limit) {
+        return PyLong_FromLong(0);
+    }
+    /* The checksum of many bytes may let other threads run: before the place is reserved. */
+    int64_t crc = crc_of(self->checksum, args[3]);
+    if (crc == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    if (self->tail + size > self->limit || self->limit > self->page.len) {
+        return PyLong_FromLong(0);
+    }
+    header.ordinal = (uint64_t)++self->ordinal;
+    header.crc = seal((uint64_t)crc, &header);
+    unsigned char *place = (unsigned char *)self->page.buf + self->tail;
+    self->tail += size;
+    memcpy(place + HEADER_BYTES, PyBytes_AS_STRING(args[3]), header.length);
+    atomic_signal_fence(memory_order_release); /* a record counts once its header is there */
+    write_header(place, &header);
+    return PyLong_FromLongLong(self->ordinal >= self->wake_ordinal ? -self->ordinal
+                                                                   : self->ordinal);
+}
+
+static PyMethodDef pen_methods[] = {
+    {"turn", (PyCFunction)pen_turn, METH_VARARGS, pen_turn_doc},
+    {"append", (PyCFunction)(void (*)(void))pen_append, METH_FASTCALL, pen_append_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyMemberDef pen_members[] = {
+    {"tail", T_PYSSIZET, offsetof(Pen, tail), READONLY, "Where the next record goes."},
+    {"limit", T_PYSSIZET, offsetof(Pen, limit), 0, "No record ends beyond; below 0: closed."},
+    {"ordinal", T_LONGLONG, offsetof(Pen, ordinal), 0, "Of the last record."},
+    {"wake_ordinal", T_LONGLONG, offsetof(Pen, wake_ordinal), 0, "See `append`."},
+    {"voids", T_OBJECT_EX, offsetof(Pen, voids), 0, "Ordinals whose writers were interrupted."},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyType_Slot pen_slots[] = {
+    {Py_tp_doc, "Writes records one after the other into a page; see penstock.journal._pen."},
+    {Py_tp_init, pen_init},
+    {Py_tp_new, PyType_GenericNew},
+    {Py_tp_dealloc, pen_dealloc},
+    {Py_tp_traverse, pen_traverse},
+    {Py_tp_clear, pen_clear},
+    {Py_tp_methods, pen_methods},
+    {Py_tp_members, pen_members},
+    {0, NULL},
+};
+
+static PyType_Spec pen_spec = {
+    .name = "penstock._native.Pen",
+    .basicsize = sizeof(Pen),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .slots = pen_slots,
+};
+
+/* ---- reading ------------------------------------------------------------------------------- */
+
+/* Offset of the next possible record at or after a multiple of eight; *end* if there is none. */
+static Py_ssize_t
+next_magic(const unsigned char *page, Py_ssize_t offset, Py_ssize_t end)
+{
+    for (; offset + 2 <= end; offset += ALIGN) {
+        if (page[offset] == MAGIC_LOW && page[offset + 1] == MAGIC_HIGH) {
+            return offset;
+        }
+    }
+    return end;
+}
+
+/* A tuple (ordinal, kind, flags, captured_at, payload) of a subclass of tuple. */
+static PyObject *
+make_record(PyTypeObject *type, const Header *header, PyObject *payload)
+{
+    PyObject *record = type->tp_alloc(type, 5);
+    if (record == NULL) {
+        return NULL;
+    }
+    PyTuple_SET_ITEM(record, 0, PyLong_FromUnsignedLongLong(header->ordinal));
+    PyTuple_SET_ITEM(record, 1, PyLong_FromUnsignedLongLong(header->kind));
+    PyTuple_SET_ITEM(record, 2, PyLong_FromUnsignedLongLong(header->flags));
+    PyTuple_SET_ITEM(record, 3, PyLong_FromUnsignedLongLong(header->captured_at));
+    PyTuple_SET_ITEM(record, 4, Py_NewRef(payload));
+    for (int index = 0; index < 4; index++) {
+        if (PyTuple_GET_ITEM(record, index) == NULL) {
+            Py_DECREF(record);
+            return NULL;
+        }
+    }
+    return record;
+}
+
+typedef struct {
+    PyTypeObject *record_type;
+    PyObject *checksum; /* NULL: records are trusted */
+    Py_ssize_t end, max_records, max_bytes;
+    /* what was found */
+    PyObject *records;
+    Py_ssize_t offset;
+    unsigned long long last, voids;
+} Scan;
+
+/* The payload of a record that is whole; NULL without an error set where it is not one. */
+static PyObject *
+valid_payload(const Scan *scan, const unsigned char *page, Header *header)
+{
+    Py_ssize_t start = scan->offset + HEADER_BYTES;
+    if (!read_header(page + scan->offset, header) ||
+        header->length > (uint64_t)(scan->end - start)) {
+        return NULL;
+    }
+    PyObject *payload =
+        PyBytes_FromStringAndSize((const char *)page + start, (Py_ssize_t)header->length);
+    if (payload == NULL || scan->checksum == NULL) {
+        return payload;
+    }
+    int64_t crc = crc_of(scan->checksum, payload);
+    if ((crc == -1 && PyErr_Occurred()) || seal((uint64_t)crc, header) != header->crc) {
+        Py_CLEAR(payload);
+    }
+    return payload;
+}
+
+static int
+scan_page(Scan *scan, const unsigned char *page)
+{
+    Header header;
+    while (scan->offset + HEADER_BYTES <= scan->end &&
+           PyList_GET_SIZE(scan->records) < scan->max_records) {
+        PyObject *payload = valid_payload(scan, page, &header);
+        if (payload == NULL) {
+            if (PyErr_Occurred()) {
+                return -1;
+            }
+            scan->offset = next_magic(page, scan->offset + ALIGN, scan->end);
+            continue;
+        }
+        if (header.kind == VOID) {
+            scan->voids++;
+        } else {
+            if ((Py_ssize_t)header.length > scan->max_bytes && PyList_GET_SIZE(scan->records)) {
+                Py_DECREF(payload);
+                return 0;
+            }
+            scan->max_bytes -= (Py_ssize_t)header.length;
+            PyObject *record = make_record(scan->record_type, &header, payload);
+            if (record == NULL || PyList_Append(scan->records, record) < 0) {
+                Py_XDECREF(record);
+                Py_DECREF(payload);
+                return -1;
+            }
+            Py_DECREF(record);
+        }
+        Py_DECREF(payload);
+        scan->last = header.ordinal;
+        scan->offset += (HEADER_BYTES + (Py_ssize_t)header.length + ALIGN - 1) & -ALIGN;
+    }
+    return 0;
+}
+
+PyDoc_STRVAR(scan_doc,
+"scan(page, offset, end, max_records, max_bytes, record_type, checksum, /)\n--\n\n"
+"Read records; *checksum* is None where they are trusted. See penstock.journal.record.scan.\n\n"
+"Returns ``(records, offset, last ordinal, voids)``.");
+
+static PyObject *
+native_scan(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    Py_buffer page;
+    PyObject *checksum, *result = NULL;
+    Scan scan = {0};
+    if (!PyArg_ParseTuple(args, "y*nnnnO!O", &page, &scan.offset, &scan.end, &scan.max_records,
+                          &scan.max_bytes, &PyType_Type, &scan.record_type, &checksum)) {
+        return NULL;
+    }
+    Py_ssize_t end = scan.end;
+    scan.end = Py_MIN(end, page.len); /* a file may have been cut */
+    if (scan.offset < 0 || !PyType_IsSubtype(scan.record_type, &PyTuple_Type)) {
+        PyErr_SetString(PyExc_ValueError, "scan: a wrong offset, or no tuples asked for");
+    } else if ((scan.records = PyList_New(0)) != NULL) {
+        scan.checksum = checksum == Py_None ? NULL : checksum;
+        if (scan_page(&scan, page.buf) == 0) {
+            Py_ssize_t offset = scan.offset + HEADER_BYTES <= scan.end ? scan.offset : end;
+            result = Py_BuildValue("OnKK", scan.records, offset, scan.last, scan.voids);
+        }
+        Py_DECREF(scan.records);
+    }
+    PyBuffer_Release(&page);
+    return result;
+}
+
+/* ---- the module ---------------------------------------------------------------------------- */
+
+static PyMethodDef functions[] = {
+    {"wire_time", wire_time, METH_O, wire_time_doc},
+    {"is_plain", (PyCFunction)(void (*)(void))is_plain, METH_FASTCALL, is_plain_doc},
+    {"scan", native_scan, METH_VARARGS, scan_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+static int
+add_types(PyObject *module)
+{
+    PyObject *pen = PyType_FromModuleAndSpec(module, &pen_spec, NULL);
+    int failed = pen == NULL || PyModule_AddObjectRef(module, "Pen", pen) < 0;
+    Py_XDECREF(pen);
+    return failed ? -1 : 0;
+}
+
+static PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, add_types},
+#if PY_VERSION_HEX >= 0x030C0000
+    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+#endif
+    {0, NULL},
+};
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "penstock._native",
+    .m_doc = "The steps of capturing and reading that Python makes dear.",
+    .m_methods = functions,
+    .m_slots = slots,
+};
+
+PyMODINIT_FUNC
+PyInit__native(void)
+{
+    return PyModuleDef_Init(&definition);
+}

@@ -1,0 +1,32 @@
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+_Record = TypeVar("_Record", bound=tuple[object, ...])
+
+class _Buffer(Protocol):
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+
+def wire_time(milliseconds: int, /) -> str: ...
+def is_plain(value: object, levels: int, /) -> bool: ...
+def scan(
+    page: _Buffer,
+    offset: int,
+    end: int,
+    max_records: int,
+    max_bytes: int,
+    record_type: type[_Record],
+    checksum: Callable[[bytes], int] | None,
+    /,
+) -> tuple[list[_Record], int, int, int]: ...
+
+class Pen:
+    limit: int
+    ordinal: int
+    wake_ordinal: int
+    voids: list[int]
+
+    def __init__(self, checksum: Callable[[bytes], int], /) -> None: ...
+    @property
+    def tail(self) -> int: ...
+    def turn(self, page: _Buffer, tail: int, /) -> None: ...
+    def append(self, kind: int, flags: int, captured_at: int, payload: bytes, /) -> int: ...
