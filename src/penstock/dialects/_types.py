@@ -115,6 +115,8 @@ class Dialect(Protocol):
 
     #: The field's word for it: ``segment``, ``rudderstack``, ``dreamdata``, ``posthog``, ...
     name: str
+    #: Records of kinds below this one go out as they are: `encode` would only wrap them.
+    verbatim_below: int
 
     def encode(self, record: Record) -> Encoded:
         """

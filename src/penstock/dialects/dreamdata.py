@@ -62,6 +62,7 @@ class DreamdataDialect(SegmentDialect):
     """
 
     name = "dreamdata"
+    verbatim_below = 0  # each event is looked at
 
     def encode(self, record: Record) -> Encoded:
         """As Segment's; a cookieless event without ``context.ip`` is rejected."""

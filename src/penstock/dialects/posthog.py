@@ -91,6 +91,8 @@ class PostHogDialect:
         ConfigError: A setting is none of its words.
     """
 
+    verbatim_below = 0
+
     def __init__(
         self,
         endpoint: str,

@@ -94,6 +94,7 @@ class RudderStackDialect:
     """
 
     name = "rudderstack"
+    verbatim_below = 0
 
     def __init__(self, endpoint: str, write_key: str, *, no_proxy_support: bool = False) -> None:
         self._url = f"{endpoint}/v1/batch"

@@ -57,6 +57,7 @@ class SegmentDialect:
     """
 
     name = "segment"
+    verbatim_below = FIRST_NATIVE
 
     def __init__(self, endpoint: str, write_key: str) -> None:
         self._url = f"{endpoint}/v1/batch"

@@ -33,6 +33,8 @@ LAST_SEGMENT_BYTES = 8 * 1024 * 1024
 STATE_BYTES = 8 * 1024
 #: At most this often a full or unwritable disk is asked again.
 RETRY_CREATE_S = 0.25
+#: A segment's number that no lane reaches.
+_LAST = 1 << 62
 
 
 class JournalFull(Exception):  # noqa: N818 - a state the overflow policy answers, not a fault
@@ -112,6 +114,8 @@ class Lane:
         self._refused: dict[str, int] = {}
         self._cursors: dict[str, Cursor] = {}
         self._adopted = False
+        #: What `reclaim` went by the last time.
+        self._reclaimed: tuple[int, set[int], int] | None = None
 
     # -- appending -------------------------------------------------------------------------
 
@@ -489,7 +493,11 @@ class Lane:
             low = min(cursor.low for cursor in self._cursors.values())
             reading = {cursor.head.segment for cursor in self._cursors.values()}
             with self._lock:
-                current = self._segment.number if self._segment else NEVER
+                current = self._segment.number if self._segment else _LAST
+            if (low, reading, current) == self._reclaimed:  # asked after every request
+                return False
+            self._reclaimed = (low, reading, current)
+            with self._lock:
                 passed = [n for n in self._numbers() if n < min(low, current)]
             for number in [n for n in self._sealed if n not in reading]:
                 self._sealed.pop(number).close()

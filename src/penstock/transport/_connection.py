@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
     from _typeshed import WriteableBuffer
 
+#: How much longer than until its deadline an exchange may take, in seconds.
+TOLERANCE_S = 0.02
+
 _exchange = threading.local()
 
 
@@ -70,7 +73,7 @@ class _DeadlineReader(RawIOBase):
         return True
 
     def readinto(self, buffer: WriteableBuffer) -> int | None:
-        self._socket.settimeout(remaining())
+        _limit(self._socket)
         return self._file.readinto(buffer)
 
     def close(self) -> None:
@@ -116,7 +119,7 @@ def _dial(connection: HTTPConnection) -> socket.socket:
 def _first_open(found: list[Any], connection: HTTPConnection) -> socket.socket:
     failure: OSError = OSError("the name has no address")
     for index, (family, kind, protocol, _, address) in enumerate(found):
-        sock = socket.socket(family, kind, protocol)
+        sock = _Socket(family, kind, protocol)
         try:
             for option in connection.socket_options or ():
                 sock.setsockopt(*option)
@@ -131,32 +134,68 @@ def _first_open(found: list[Any], connection: HTTPConnection) -> socket.socket:
     raise failure
 
 
-def _send(connection: HTTPConnection, data: Any) -> None:
-    """Send within the deadline; one `sendall` keeps its timeout as a whole."""
-    if connection.sock is None:
-        connection.connect()
-    connection.sock.settimeout(remaining())
-    connection.sock.sendall(data)
+def _limit(sock: socket.socket) -> None:
+    """
+    Give the socket's next call what is left until the deadline.
+
+    Setting a timeout is a system call, during which another thread takes the interpreter; so a
+    timeout that is right within `TOLERANCE_S` is left alone.
+    """
+    left = remaining()
+    set_before = sock.gettimeout()
+    if set_before is None or not left <= set_before <= left + TOLERANCE_S:
+        sock.settimeout(left + TOLERANCE_S / 2)
 
 
-class _Connection(HTTPConnection):
+class _Socket(socket.socket):
+    """A socket whose timeout is `_limit`'s: urllib3 would take it off twice in each request."""
+
+    def settimeout(self, value: float | None) -> None:
+        if value is not None:
+            super().settimeout(value)
+
+
+class _Sending(HTTPConnection):
+    """
+    Sends within the deadline, and head and body in one piece.
+
+    Each system call lets another thread take the interpreter, and a busy host gives it back only
+    after its switch interval of 5 ms.
+    """
+
     response_class = _DeadlineResponse
+    _head: bytes | None = None
 
     def _new_conn(self) -> socket.socket:
         return _dial(self)
 
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        self._head = b""
+        try:
+            super().request(*args, **kwargs)
+        finally:
+            head, self._head = self._head, None
+        if head:  # there was no body
+            self.send(head)
+
     def send(self, data: Any) -> None:
-        _send(self, data)
+        if self._head == b"":
+            self._head = data
+            return
+        if self._head is not None:
+            data, self._head = self._head + data, None
+        if self.sock is None:
+            self.connect()
+        _limit(self.sock)
+        self.sock.sendall(data)  # keeps its timeout as a whole
 
 
-class _TlsConnection(HTTPSConnection):
-    response_class = _DeadlineResponse
+class _Connection(_Sending, HTTPConnection):
+    pass
 
-    def _new_conn(self) -> socket.socket:
-        return _dial(self)
 
-    def send(self, data: Any) -> None:
-        _send(self, data)
+class _TlsConnection(_Sending, HTTPSConnection):
+    pass
 
 
 class _Shelf:
