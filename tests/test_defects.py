@@ -133,6 +133,19 @@ def test_closing_tells_of_every_rudderstack_node(desk: Desk) -> None:
     assert told.outcomes == Counter(ids)
 
 
+def test_closing_tells_of_what_is_under_way(desk: Desk) -> None:
+    """A request that gets no answer before a memory journal ends: its events are told as dead."""
+    told = Told()
+    desk.sink.plan(rules.Always(rules.Answer(wait_s=5)))
+    client = desk.segment(journal=None, callback=told)
+    ids = [client.track(f"u{n}", "E") for n in range(3)]
+    client.flush(timeout=0.2)
+    ledger = client.close(timeout=0.1)
+    assert told.outcomes == Counter(ids)
+    assert ledger.dead == {"closed": 3}
+    assert ledger.balanced
+
+
 def test_a_change_of_nodes_neither_loses_nor_repeats(desk: Desk) -> None:
     """451 re-buckets exactly what was not delivered; each request holds one bucket."""
     nodes = rules.Nodes(3)

@@ -454,7 +454,7 @@ class Pump:
         """Settle as dead what is pending in memory, which ends with the client."""
         with self.lock:
             deaths: list[Death] = []
-            for job in [*self._ready, *self._parked]:
+            for job in [*self._ready, *self._parked, *self._flying]:  # nobody waits for answers
                 if not job.origin.lane.durable:
                     deaths.append(Death(reason, "", job.items))
                     self._account(job.origin, Told((), deaths[-1:], None))
@@ -476,6 +476,4 @@ class Pump:
                 self._account(origin, Told((), deaths[-1:], None))
             elif feed.cursor.head == before:
                 break
-        for hole in list(feed.cursor.holes):  # in flight, and nobody will wait for the answer
-            feed.cursor.settle(hole, dead={reason: list(hole.open)})
         return deaths
