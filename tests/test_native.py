@@ -17,7 +17,7 @@ from penstock import Context, Properties
 from penstock.journal._pen import NEVER, Pen
 from penstock.journal.record import ALIGN, Record, checksum, scan
 from penstock.native import NATIVE
-from penstock.timestamps import _from_epoch_ms, from_epoch_ms
+from penstock.timestamps import _from_epoch_ms, _now, from_epoch_ms, now, parse
 from penstock.values._quick import _python_json, quick_json
 
 FIRST_MS, LAST_MS = -62_135_596_800_000, 253_402_300_799_999
@@ -68,6 +68,13 @@ def test_a_structure_that_shares_its_parts_is_left_alone() -> None:
 def test_both_clocks_agree(milliseconds: int) -> None:
     """Every millisecond of the years 1 to 9999 has the same text."""
     assert from_epoch_ms(milliseconds) == _from_epoch_ms(milliseconds)
+
+
+def test_both_know_this_moment() -> None:
+    """The same second, the same text, but for the time between the two calls."""
+    earlier, between, later = _now(), now(), _now()
+    assert earlier <= between <= later
+    assert parse(between[1]).timestamp() // 1 == between[0]
 
 
 @pytest.mark.parametrize("outside", [FIRST_MS - 1, LAST_MS + 1, 1 << 70])

@@ -6,6 +6,7 @@
  * runs over both.
  *
  *     wire_time(milliseconds)   penstock.timestamps
+ *     now()                     penstock.timestamps
  *     is_plain(value, levels)   penstock.values._quick
  *     Pen                       penstock.journal._pen
  *     scan(...)                 penstock.journal.record
@@ -23,6 +24,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
+#include <time.h>
 
 /* penstock.journal.record has the reasons for these. */
 #define MAGIC_LOW 0x50
@@ -80,12 +82,8 @@ PyDoc_STRVAR(wire_time_doc,
 "Raises ValueError outside of the years 1 to 9999, OverflowError far from them.");
 
 static PyObject *
-wire_time(PyObject *Py_UNUSED(module), PyObject *argument)
+wire_text(long long milliseconds)
 {
-    long long milliseconds = PyLong_AsLongLong(argument);
-    if (milliseconds == -1 && PyErr_Occurred()) {
-        return NULL;
-    }
     if (milliseconds < -62135596800000LL || milliseconds > 253402300799999LL) {
         PyErr_SetString(PyExc_ValueError, "year is out of range");
         return NULL;
@@ -109,6 +107,40 @@ wire_time(PyObject *Py_UNUSED(module), PyObject *argument)
     at = digits(at, of_day % 1000, 3);
     *at++ = 'Z';
     return PyUnicode_FromStringAndSize(text, at - text);
+}
+
+static PyObject *
+wire_time(PyObject *Py_UNUSED(module), PyObject *argument)
+{
+    long long milliseconds = PyLong_AsLongLong(argument);
+    if (milliseconds == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    return wire_text(milliseconds);
+}
+
+PyDoc_STRVAR(now_doc,
+"now()\n--\n\n"
+"This moment: ``(seconds since 1970, text as of wire_time)``.");
+
+static PyObject *
+now(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(nothing))
+{
+    struct timespec moment;
+    if (!timespec_get(&moment, TIME_UTC)) {
+        PyErr_SetString(PyExc_OSError, "the system has no clock");
+        return NULL;
+    }
+    PyObject *both = PyTuple_New(2);
+    if (both == NULL) {
+        return NULL;
+    }
+    PyTuple_SET_ITEM(both, 0, PyLong_FromLongLong(moment.tv_sec));
+    PyTuple_SET_ITEM(both, 1, wire_text(moment.tv_sec * 1000LL + moment.tv_nsec / 1000000));
+    if (PyTuple_GET_ITEM(both, 0) == NULL || PyTuple_GET_ITEM(both, 1) == NULL) {
+        Py_CLEAR(both);
+    }
+    return both;
 }
 
 /* ---- JSON values --------------------------------------------------------------------------- */
@@ -563,6 +595,7 @@ native_scan(PyObject *Py_UNUSED(module), PyObject *args)
 
 static PyMethodDef functions[] = {
     {"wire_time", wire_time, METH_O, wire_time_doc},
+    {"now", now, METH_NOARGS, now_doc},
     {"is_plain", (PyCFunction)(void (*)(void))is_plain, METH_FASTCALL, is_plain_doc},
     {"scan", native_scan, METH_VARARGS, scan_doc},
     {NULL, NULL, 0, NULL},

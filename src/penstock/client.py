@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import time
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import msgspec
@@ -34,7 +33,7 @@ from penstock.messages import (
     opened,
 )
 from penstock.scope import CURRENT, over, within
-from penstock.timestamps import from_epoch_ms
+from penstock.timestamps import now
 from penstock.values._encode import LEVELS
 from penstock.values._quick import quick_json
 
@@ -52,7 +51,6 @@ if TYPE_CHECKING:
 FLUSH_TIMEOUT_S = 10.0
 _TRACK = int(Kind.TRACK)
 _PAGE = _fork.PAGE
-_time_ns = time.time_ns
 
 
 class Common(TypedDict, total=False):
@@ -206,14 +204,14 @@ class Client(Intake):
             and event
             and user_id
         ):
-            now_ms = _time_ns() // 1_000_000
             identity = str(uuid7())
+            captured_at, timestamp = now()
             neutral: dict[str, Any] = {
                 "type": "track",
                 "event": event,
                 "userId": user_id,
                 "messageId": identity,
-                "timestamp": from_epoch_ms(now_ms),
+                "timestamp": timestamp,
             }
             if properties is not None:
                 neutral["properties"] = properties
@@ -221,7 +219,6 @@ class Client(Intake):
                 neutral["context"] = context
             payload = quick_json(neutral, LEVELS)
             if payload is not None and len(payload) <= self._small:
-                captured_at = now_ms // 1000
                 ordinal = write(_TRACK, 0, captured_at, payload)
                 if ordinal <= 0:
                     self._finish(ordinal, (_TRACK, 0, captured_at, payload))

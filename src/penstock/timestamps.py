@@ -7,6 +7,7 @@ instead would make the same program report different times on a laptop and on a 
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 
 from penstock.native import NATIVE
@@ -50,8 +51,15 @@ def _from_epoch_ms(milliseconds: int) -> str:
     return text + _MILLISECONDS[milliseconds - second * 1000]
 
 
-#: `_from_epoch_ms`, or its native twin, three times faster again.
+def _now() -> tuple[int, str]:
+    """This moment: seconds since 1970, and its text."""
+    milliseconds = time.time_ns() // 1_000_000
+    return milliseconds // 1000, _from_epoch_ms(milliseconds)
+
+
+#: `_from_epoch_ms` and `_now`, or their native twins, three times faster again.
 from_epoch_ms = _from_epoch_ms if NATIVE is None else NATIVE.wire_time
+now = _now if NATIVE is None else NATIVE.now
 
 
 def parse(text: str) -> datetime:
