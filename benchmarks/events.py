@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+#: Numbers from here on are warm-up: they are not counted.
+WARM_UP = 90_000_000
+
 
 class Event(NamedTuple):
     """What a caller has in hand before it calls an SDK."""

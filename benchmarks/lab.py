@@ -27,24 +27,39 @@ HERE = Path(__file__).parent
 
 
 class SinkProcess:
-    """`sink.py` in a process of its own."""
+    """
+    The directory ``sink`` as a process of its own.
 
-    def __init__(self, mode: str) -> None:
+    Args:
+        behaviour: What `sink.behaviour.Behaviour` takes.
+        expected: Events that will come, so that there is memory for them beforehand.
+    """
+
+    def __init__(self, behaviour: dict[str, Any], expected: int = 0) -> None:
+        program = [sys.executable, str(HERE / "sink"), json.dumps(behaviour), str(expected)]
         with machine.on(machine.sink_cores()):
-            self._popen = subprocess.Popen(
-                [sys.executable, str(HERE / "sink.py"), mode], stdout=subprocess.PIPE
-            )
+            self._popen = subprocess.Popen(program, stdout=subprocess.PIPE)
         assert self._popen.stdout is not None
         self.url = f"http://127.0.0.1:{int(self._popen.stdout.readline())}"
 
-    def answer(self) -> None:
-        """From now on, take and answer."""
+    def recover(self) -> None:
+        """From now on, listen, take and answer."""
         self._popen.send_signal(signal.SIGUSR1)
 
-    def count(self) -> int:
-        """Events taken so far."""
-        with urllib.request.urlopen(f"{self.url}/count", timeout=60) as answer:
-            return int(answer.read())
+    def report(self, began_at: float = 0.0, ended_at: float = 0.0) -> dict[str, Any]:
+        """
+        What it took (`sink.tally.Tally.report`), and ``busy_percent`` of a core between two times.
+
+        Args:
+            began_at: By the monotonic clock, as is *ended_at*.
+            ended_at: The end; nothing is said of busyness when it is left out.
+        """
+        with urllib.request.urlopen(f"{self.url}/report", timeout=60) as answer:
+            report: dict[str, Any] = json.loads(answer.read())
+        moments = [m for m in report.pop("moments") if began_at <= m[0] <= ended_at]
+        busy = moments[-1][1] - moments[0][1] if moments else 0.0
+        lasted = max(ended_at - began_at, 1e-9)
+        return report | {"busy_percent": 100 * busy / lasted}
 
     def stop(self) -> None:
         """End the process."""
@@ -56,13 +71,13 @@ class SinkProcess:
 
 def run(cell: Cell) -> dict[str, Any]:
     """Measure one cell; ``exit_s``, ``delivered`` and ``lost`` are added to what it printed."""
-    with _journal() as environment, _sink(cell.sink or "count") as sink:
+    with _journal() as environment, _sink(cell) as sink:
         measured = _process(cell, sink.url, cell.options or {}, environment)
         if cell.restart:
-            sink.answer()
+            sink.recover()
             _process(cell, sink.url, (cell.options or {}) | {"again": True}, environment)
         if "sent" in measured:
-            measured["delivered"] = sink.count()
+            measured["delivered"] = sink.report()["distinct"]
             measured["lost"] = measured["sent"] - measured["delivered"]
     return measured
 
@@ -98,8 +113,8 @@ def _wait(popen: subprocess.Popen[bytes], limit_s: float) -> float:
 
 
 @contextmanager
-def _sink(mode: str) -> Iterator[SinkProcess]:
-    sink = SinkProcess(mode)
+def _sink(cell: Cell) -> Iterator[SinkProcess]:
+    sink = SinkProcess({"hole": cell.sink == "hole"}, (cell.options or {}).get("count", 0))
     try:
         yield sink
     finally:

@@ -42,7 +42,7 @@ def measure(
     sdk = load(name, url)
     build = events.KINDS[kind]
     for number in range(500):
-        sdk.track(*sdk.shape(build(number)))
+        sdk.track(*sdk.shape(build(events.WARM_UP + number)))
     sdk.drain(30)
     times = _paced(sdk, build, calls, per_second) if per_second else _flat(sdk, build, calls)
     dropped = sdk.dropped()

@@ -35,7 +35,7 @@ def measure(name: str, url: str, count: int, *, gzip: bool) -> dict[str, Any]:
     """Deliver *count* events after a warm-up that loads the sender."""
     sdk = load(name, url, gzip=gzip)
     for number in range(500):
-        sdk.track(*sdk.shape(events.full(number)))
+        sdk.track(*sdk.shape(events.full(events.WARM_UP + number)))
     sdk.drain(60)
     busy, began = _processor_s(), time.perf_counter()
     for number in range(count):
@@ -50,7 +50,7 @@ def measure(name: str, url: str, count: int, *, gzip: bool) -> dict[str, Any]:
         "per_second": count / took,
         "cpu_s_per_million": busy / count * 1e6,
         "called_s": called,
-        "sent": count + 500,
+        "sent": count,
     }
 
 
