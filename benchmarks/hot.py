@@ -23,8 +23,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import events
-import lab
 import machine
+from sinks import SinkProcess
 
 
 def main() -> None:
@@ -35,7 +35,7 @@ def main() -> None:
         os._exit(0)  # the journal keeps them
     with tempfile.TemporaryDirectory(prefix="penstock-hot-") as journal:
         os.environ["PENSTOCK_JOURNAL"] = journal
-        sink = lab.SinkProcess({"hole": options.path != "all"}, options.events)
+        sink = SinkProcess({"hole": options.path != "all"}, options.events)
         if options.path == "delivery":
             _fill(sink, options)
         if options.pin:
@@ -57,7 +57,7 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _fill(sink: lab.SinkProcess, options: argparse.Namespace) -> None:
+def _fill(sink: SinkProcess, options: argparse.Namespace) -> None:
     """Another process captures while the sink does not answer, and dies."""
     command = [sys.executable, __file__, "delivery", "--fill", sink.url]
     subprocess.run([*command, "--events", str(options.events), "--kind", options.kind], check=True)
@@ -82,7 +82,7 @@ def _deliver(url: str, options: argparse.Namespace) -> None:
     client.drain(300)
 
 
-def _measure(sink: lab.SinkProcess, options: argparse.Namespace) -> None:
+def _measure(sink: SinkProcess, options: argparse.Namespace) -> None:
     run = _deliver if options.path == "delivery" else _capture
     profiles = _start_profiles() if options.profile else []
     began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF)

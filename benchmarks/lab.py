@@ -5,81 +5,95 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import machine
+from sinks import SinkProcess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Self
 
     from parts import Cell
 
 HERE = Path(__file__).parent
 
 
-class SinkProcess:
+class Lab:
     """
-    The directory ``sink`` as a process of its own.
+    Where cells are run; as a context manager it cleans up behind itself.
 
-    Args:
-        behaviour: What `sink.behaviour.Behaviour` takes.
-        expected: Events that will come, so that there is memory for them beforehand.
+    All processes share one cache of compiled modules, which `compile` fills: an import costs what
+    it costs the second time, wherever a package was installed and by whom.
     """
 
-    def __init__(self, behaviour: dict[str, Any], expected: int = 0) -> None:
-        program = [sys.executable, str(HERE / "sink"), json.dumps(behaviour), str(expected)]
-        with machine.on(machine.sink_cores()):
-            self._popen = subprocess.Popen(program, stdout=subprocess.PIPE)
-        assert self._popen.stdout is not None
-        self.url = f"http://127.0.0.1:{int(self._popen.stdout.readline())}"
+    def __enter__(self) -> Self:
+        self._bytecode = tempfile.mkdtemp(prefix="penstock-bench-pyc-")
+        return self
 
-    def recover(self) -> None:
-        """From now on, listen, take and answer."""
-        self._popen.send_signal(signal.SIGUSR1)
+    def __exit__(self, *_error: object) -> None:
+        shutil.rmtree(self._bytecode, ignore_errors=True)
 
-    def report(self, began_at: float = 0.0, ended_at: float = 0.0) -> dict[str, Any]:
+    def compile(self, names: list[str]) -> None:
+        """Import every SDK once."""
+        for name in names:
+            program = f"import sys; sys.path.insert(0, {str(HERE)!r}); import sdks.{name}, cell"
+            with self._environment() as environment:
+                subprocess.run([sys.executable, "-c", program], env=environment, check=True)
+
+    def run(self, cell: Cell) -> dict[str, Any]:
         """
-        What it took (`sink.tally.Tally.report`), and ``busy_percent`` of a core between two times.
+        Measure one cell.
 
-        Args:
-            began_at: By the monotonic clock, as is *ended_at*.
-            ended_at: The end; nothing is said of busyness when it is left out.
+        To what the process printed it adds ``exit_s``, ``hung``, what the sink reported (see
+        `_received`) and ``noise``, the cores that were busy with other things meanwhile.
+
+        Raises:
+            RuntimeError: The process measured nothing; the text is its complaint.
         """
-        with urllib.request.urlopen(f"{self.url}/report", timeout=60) as answer:
-            report: dict[str, Any] = json.loads(answer.read())
-        moments = [m for m in report.pop("moments") if began_at <= m[0] <= ended_at]
-        busy = moments[-1][1] - moments[0][1] if moments else 0.0
-        lasted = max(ended_at - began_at, 1e-9)
-        return report | {"busy_percent": 100 * busy / lasted}
+        noise = machine.Noise()
+        with self._environment() as environment, _sink(cell) as sink:
+            with _recovery(cell, sink):
+                measured = _process(cell, sink.url, cell.options or {}, environment)
+            if cell.restart:
+                sink.recover()
+                _process(cell, sink.url, (cell.options or {}) | {"again": True}, environment)
+            if "sent" in measured:
+                measured |= _received(sink, measured)
+        return measured | {"noise": noise.cores()}
 
-    def stop(self) -> None:
-        """End the process."""
-        self._popen.kill()
-        self._popen.wait()
-        if self._popen.stdout:
-            self._popen.stdout.close()
+    @contextmanager
+    def _environment(self) -> Iterator[dict[str, str]]:
+        """With a journal directory of its own, removed afterwards."""
+        directory = tempfile.mkdtemp(prefix="penstock-bench-")
+        kept = {
+            k: v for k, v in os.environ.items() if not k.startswith(("PENSTOCK_", "PYTHONDONT"))
+        }
+        try:
+            yield kept | {"PENSTOCK_JOURNAL": directory, "PYTHONPYCACHEPREFIX": self._bytecode}
+        finally:
+            shutil.rmtree(directory, ignore_errors=True)
 
 
-def run(cell: Cell) -> dict[str, Any]:
-    """Measure one cell; ``exit_s``, ``delivered`` and ``lost`` are added to what it printed."""
-    with _journal() as environment, _sink(cell) as sink:
-        measured = _process(cell, sink.url, cell.options or {}, environment)
-        if cell.restart:
-            sink.recover()
-            _process(cell, sink.url, (cell.options or {}) | {"again": True}, environment)
-        if "sent" in measured:
-            measured["delivered"] = sink.report()["distinct"]
-            measured["lost"] = measured["sent"] - measured["delivered"]
-    return measured
+def _received(sink: SinkProcess, measured: dict[str, Any]) -> dict[str, Any]:
+    """What became of ``sent`` events, by their numbers."""
+    report = sink.report(measured.get("began_at", 0.0), measured.get("ended_at", 0.0))
+    return {
+        "delivered": report["distinct"],
+        "lost": measured["sent"] - report["distinct"],
+        "repeated": report["repeated"],
+        "renamed": max(0, report["ids"] - report["distinct"] - report["warm_up"]),
+        "wire_bytes": report["bytes"] / max(report["events"], 1),
+        "sink_busy": report["busy_percent"],
+        "after_refusal_s": report["after_refusal_s"],
+    }
 
 
 def _process(
@@ -91,30 +105,35 @@ def _process(
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as complaints:
         with machine.on(machine.client_cores()):
             popen = subprocess.Popen(command, stdout=out, stderr=complaints, env=environment)
-        ended = _wait(popen, cell.limit_s)
+        ended, hung = _wait(popen, cell.limit_s)
         out.seek(0)
         lines = out.read().splitlines()
         complaints.seek(0)
         if not lines:
-            raise RuntimeError(f"{cell.sdk} {cell.variant}: {complaints.read()}")
+            raise RuntimeError(complaints.read().strip() or f"ended by {popen.returncode}")
     measured: dict[str, Any] = json.loads(lines[-1])
-    measured["exit_s"] = ended - measured.pop("ended_at")
-    return measured
+    return measured | {"exit_s": ended - measured["ended_at"], "hung": hung}
 
 
-def _wait(popen: subprocess.Popen[bytes], limit_s: float) -> float:
-    """When it ended; polling would blur that."""
-    watchdog = threading.Timer(limit_s, popen.kill)
+def _wait(popen: subprocess.Popen[bytes], limit_s: float) -> tuple[float, bool]:
+    """When it ended (polling would blur that), and whether it had to be killed."""
+    killed = threading.Event()
+
+    def kill() -> None:
+        killed.set()
+        popen.kill()
+
+    watchdog = threading.Timer(limit_s, kill)
     watchdog.start()
     popen.wait()
     ended = time.monotonic()
     watchdog.cancel()
-    return ended
+    return ended, killed.is_set()
 
 
 @contextmanager
 def _sink(cell: Cell) -> Iterator[SinkProcess]:
-    sink = SinkProcess({"hole": cell.sink == "hole"}, (cell.options or {}).get("count", 0))
+    sink = SinkProcess(cell.sink or {}, (cell.options or {}).get("count", 0))
     try:
         yield sink
     finally:
@@ -122,11 +141,14 @@ def _sink(cell: Cell) -> Iterator[SinkProcess]:
 
 
 @contextmanager
-def _journal() -> Iterator[dict[str, str]]:
-    """An environment with a journal directory of its own, removed afterwards."""
-    directory = tempfile.mkdtemp(prefix="penstock-bench-")
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("PENSTOCK_")}
+def _recovery(cell: Cell, sink: SinkProcess) -> Iterator[None]:
+    """The end of an outage, in the middle of the measuring."""
+    if not cell.outage_s:
+        yield
+        return
+    timer = threading.Timer(cell.outage_s, sink.recover)
+    timer.start()
     try:
-        yield clean | {"PENSTOCK_JOURNAL": directory}
+        yield
     finally:
-        shutil.rmtree(directory, ignore_errors=True)
+        timer.cancel()

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import machine
 from sdks import DISTRIBUTIONS
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
     from parts import Bar, Results, Table
 
 CAVEATS = """\
 Ratios travel; absolute figures do not. Everything runs on one machine over loopback without TLS,
-with a sink written in Python on cores the client does not use, and the machine may be shared.
-Each cell is a process of its own; SDKs take turns within a repetition; figures are medians of
-the repetitions, "max" and everything lost is the worst of them. SDKs run on their defaults
-unless a table says otherwise. Penstock writes every event to its disk journal, the others keep
-theirs in memory. The page cache holds that journal: it survives the process, not a power cut.
-`make bench` measures all of it again and writes this page.
+and the machine may be shared. The sink runs on cores the client does not use; it is Python, but it
+only receives and counts after the run (section 2 says how busy it was, and what a client with
+bodies made beforehand gets through it). Each cell is a process of its own with a fresh sink and a
+fresh journal; SDKs take turns within a repetition; figures are medians of the repetitions; "max",
+the exit times and everything lost are the worst of them. *spread* is the distance between the best
+and the worst repetition in per cent of the median, *noise* the number of cores that other programs
+(or the hypervisor) kept busy meanwhile: where either is large, measure again. SDKs run on their
+defaults unless a table says otherwise. Penstock writes every event to its disk journal, the others
+keep theirs in memory; the page cache holds that journal: it survives the process, not a power cut.
+Every event carries a number; what is lost is told by numbers, never by counting requests.
+
+`make bench` measures all of it again and writes this page in some fifteen minutes.
+`make bench ARGS="--parts capture --repeats 1"` prints one part (`capture`, `throughput`, `memory`,
+`imports`, `interference`, `leaving`, `loss`) and writes nothing; `--sdks penstock,posthog` leaves
+the others out. `.venv-bench/bin/python benchmarks/hot.py all --profile` runs only Penstock's hot
+paths, for a profiler.
 """
 
 
@@ -32,10 +41,23 @@ def header(repeats: int, sdks: list[str]) -> str:
     return "\n".join(lines)
 
 
-def section(part: ModuleType, results: Results) -> str:
-    """One part: its title, how it is measured, its table."""
-    explanation = (part.__doc__ or "").strip()
-    return f"## {part.TITLE}\n\n{explanation}\n\n{rendered(part.table(results))}\n"
+def page(head: str, results: dict[str, Results], failures: dict[str, str]) -> str:
+    """All of it: *head*, the bars, a section per part."""
+    bars: list[Bar] = []
+    sections = []
+    for name, found in results.items():
+        sections.append(_section(name, found))
+        bars += import_module(f"parts.{name}").bars(found)
+    return "\n".join([head, verdict(bars), *_failed(failures), *sections])
+
+
+def _section(name: str, results: Results) -> str:
+    """One part: its title, how it is measured, its tables."""
+    part = import_module(f"parts.{name}")
+    pieces = [f"## {part.TITLE}", (part.__doc__ or "").strip()]
+    for table in part.tables(results):
+        pieces += [table.about, rendered(table)] if table.about else [rendered(table)]
+    return "\n\n".join(pieces) + "\n"
 
 
 def verdict(bars: list[Bar]) -> str:
@@ -48,6 +70,14 @@ def verdict(bars: list[Bar]) -> str:
         for bar in bars
     ]
     return "\n".join([title, "", *lines, ""])
+
+
+def _failed(failures: dict[str, str]) -> list[str]:
+    """What could not be measured, with the last line of the complaint."""
+    if not failures:
+        return []
+    lines = [f"- {cell}: `{complaint}`" for cell, complaint in failures.items()]
+    return ["## Not measured", "", *lines, ""]
 
 
 def rendered(table: Table) -> str:

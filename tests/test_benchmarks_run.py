@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 
 RUN = Path(__file__).parents[1] / "benchmarks" / "run.py"
-PARTS = ("capture", "throughput", "memory", "imports", "interference", "leaving")
+PARTS = ("capture", "throughput", "memory", "imports", "interference", "leaving", "loss")
 
 
 @pytest.mark.parametrize("part", PARTS)
 def test_each_part_runs_without_the_peers_and_writes_its_page(part: str, tmp_path: Path) -> None:
     """Tiny sizes: a table with Penstock in it, bars with a verdict, nothing lost."""
     page = tmp_path / "benchmarks.md"
-    command = [sys.executable, str(RUN), "--tiny", "--repeats", "1", "--sdk", "null,penstock"]
+    command = [sys.executable, str(RUN), "--tiny", "--repeats", "1", "--sdks", "null,penstock"]
     finished = subprocess.run(
-        [*command, "--part", part, "--output", str(page)],
+        [*command, "--parts", part, "--output", str(page)],
         check=False,
         capture_output=True,
         text=True,

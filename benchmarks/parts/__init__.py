@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import resource
+import sys
+import time
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any, NamedTuple
 
-NAMES = ("capture", "throughput", "memory", "imports", "interference", "leaving")
+NAMES = ("capture", "throughput", "memory", "imports", "interference", "leaving", "loss")
 
 
 class Cell(NamedTuple):
@@ -16,14 +20,18 @@ class Cell(NamedTuple):
     sdk: str
     variant: str
     options: dict[str, Any] | None = None
-    #: What the sink does: ``count`` or ``hole``.
-    sink: str = "count"
+    #: What the sink does (`sink.behaviour.Behaviour`); it takes and answers when left out.
+    sink: dict[str, Any] | None = None
+    #: Seconds after which the sink recovers, while the process goes on.
+    outage_s: float = 0.0
     #: A program to run instead of the part's ``measure``; it prints the same JSON.
     code: str = ""
-    #: Afterwards, let the sink answer and start the SDK once more: what comes then was not lost.
+    #: Afterwards, let the sink recover and start the SDK once more: what comes then was not lost.
     restart: bool = False
     #: Seconds after which the process is killed.
     limit_s: float = 200.0
+    #: It mostly waits, so that others may run beside it.
+    patient: bool = False
 
 
 class Scale(NamedTuple):
@@ -46,15 +54,33 @@ class Results:
         """One more repetition."""
         self.runs.setdefault((cell.sdk, cell.variant), []).append(measured)
 
+    def values(self, sdk: str, variant: str, key: str) -> list[Any]:
+        """One for each repetition that has it."""
+        runs = self.runs.get((sdk, variant), [])
+        return [run[key] for run in runs if run.get(key) is not None]
+
     def median(self, sdk: str, variant: str, key: str) -> float | None:
         """Over the repetitions; None when this SDK was not measured."""
-        runs = self.runs.get((sdk, variant))
-        return median(run[key] for run in runs) if runs else None
+        values = self.values(sdk, variant, key)
+        return median(values) if values else None
 
     def worst(self, sdk: str, variant: str, key: str) -> float | None:
         """The largest of the repetitions."""
-        runs = self.runs.get((sdk, variant))
-        return max(run[key] for run in runs) if runs else None
+        return max(self.values(sdk, variant, key), default=None)
+
+    def spread(self, sdk: str, variant: str, key: str) -> str:
+        """How far apart the repetitions are, in per cent of their median."""
+        values = self.values(sdk, variant, key)
+        if len(values) < 2 or not median(values):
+            return "-"
+        return f"{100 * (max(values) - min(values)) / abs(median(values)):.0f} %"
+
+    def noise(self, sdk: str) -> str:
+        """Cores that were busy with other things while *sdk* was measured."""
+        found = [
+            run["noise"] for (name, _), runs in self.runs.items() if name == sdk for run in runs
+        ]
+        return f"{median(found):.1f}" if found else "-"
 
     def sdks(self) -> list[str]:
         """Those that were measured, in the order of the first cell."""
@@ -71,10 +97,11 @@ class Bar(NamedTuple):
 
 
 class Table(NamedTuple):
-    """Rows of text under a header."""
+    """Rows of text under a header, with a sentence before them if they need one."""
 
     header: list[str]
     rows: list[list[str]]
+    about: str = ""
 
 
 def at_most(what: str, limit: float, value: float | None, unit: str) -> list[Bar]:
@@ -88,7 +115,7 @@ def at_least(what: str, limit: float, value: float | None, unit: str) -> list[Ba
     """A bar from below; none when there is no value."""
     if value is None:
         return []
-    return [Bar(what, f">= {limit:g} {unit}", f"{shown(value)} {unit}", value >= limit)]
+    return [Bar(what, f">= {limit:,g} {unit}", f"{shown(value)} {unit}", value >= limit)]
 
 
 def times_better(what: str, limit: float, ours: float | None, theirs: list[float]) -> list[Bar]:
@@ -102,6 +129,18 @@ def shown(value: float | None) -> str:
     """A figure with as many digits as it deserves."""
     if value is None:
         return "-"
-    if abs(value) >= 100:
+    if abs(value) >= 100 or value == 0:
         return f"{value:,.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
+def tell(result: dict[str, Any]) -> None:
+    """Print what a process measured; what it does afterwards counts as its end."""
+    sys.stdout.write(json.dumps(result | {"ended_at": time.monotonic()}) + "\n")
+    sys.stdout.flush()
+
+
+def processor_s() -> tuple[float, float]:
+    """User and system seconds of this process and of its children that ended."""
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime for usage in usages), sum(usage.ru_stime for usage in usages)

@@ -1,8 +1,9 @@
 """
 What a call costs the caller's thread while the worker delivers.
 
-The event is built outside the timed call. Flat out, the caller waits (untimed) while an SDK's
-bounded queue is four fifths full: a refusal is cheap and would flatter it.
+The event is built outside the timed call. Paced: 1,000 calls a second. Flat out, the caller waits
+(untimed) while an SDK's bounded queue is four fifths full: a refusal is cheap and would flatter it.
+Other wire: gzip where the SDK sends plain bodies by default, plain where it compresses.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import events
-from sdks import PEERS, load
+from sdks import COMPRESSING, PEERS, UNBOUNDED, load
 
 from parts import Bar, Cell, Results, Scale, Table, at_most, shown, times_better
 
@@ -20,45 +21,55 @@ if TYPE_CHECKING:
 
     from sdks import Sdk
 
-TITLE = "Cost of a capture call (µs on the caller's thread, harness floor included: see null)"
+TITLE = "1. Cost of a capture call (µs on the caller's thread, harness floor included: see null)"
 #: Four fifths of the official SDKs' default queue.
 HIGH_WATER = 8000
+#: A call that takes longer is one too many.
+STALL_NS = 5_000_000
 FIELDS = ("p50", "p99", "p99.9", "max")
 
 
 def cells(sdk: str, scale: Scale) -> Iterator[Cell]:
-    """Paced and flat out with the full event, flat out with the small one."""
-    flat = scale.of(150_000 if sdk in ("null", "penstock") else 20_000, 300)
+    """Paced and flat out with the full event, flat out with the small one and on the other wire."""
+    flat = scale.of(150_000 if sdk in UNBOUNDED else 20_000, 300)
     paced = scale.of(3000, 100)
-    yield Cell("capture", sdk, "paced", {"calls": paced, "per_second": 1000})
-    yield Cell("capture", sdk, "flat", {"calls": flat})
-    yield Cell("capture", sdk, "small", {"calls": flat, "kind": "small"})
+    yield Cell("capture", sdk, "paced", {"count": paced, "per_second": 1000})
+    yield Cell("capture", sdk, "flat", {"count": flat})
+    yield Cell("capture", sdk, "small", {"count": flat, "kind": "small"})
+    if sdk != "null":
+        yield Cell("capture", sdk, "other", {"count": flat // 2, "gzip": sdk not in COMPRESSING})
 
 
 def measure(
-    name: str, url: str, calls: int, kind: str = "full", per_second: float = 0.0
+    name: str,
+    url: str,
+    count: int,
+    *,
+    kind: str = "full",
+    per_second: float = 0.0,
+    gzip: bool | None = None,
 ) -> dict[str, Any]:
-    """Percentiles over *calls* calls, the sender being warm and at work."""
-    sdk = load(name, url)
+    """Percentiles over *count* calls, the sender being warm and at work."""
+    sdk = load(name, url, gzip=gzip)
     build = events.KINDS[kind]
     for number in range(500):
         sdk.track(*sdk.shape(build(events.WARM_UP + number)))
     sdk.drain(30)
-    times = _paced(sdk, build, calls, per_second) if per_second else _flat(sdk, build, calls)
+    times = _paced(sdk, build, count, per_second) if per_second else _flat(sdk, build, count)
     dropped = sdk.dropped()
     times.sort()
-    micros = [times[min(int(calls * q), calls - 1)] / 1000 for q in (0.5, 0.99, 0.999, 1.0)]
+    micros = [times[min(int(count * q), count - 1)] / 1000 for q in (0.5, 0.99, 0.999, 1.0)]
     return dict(zip(FIELDS, micros, strict=True)) | {
-        "mean": sum(times) / calls / 1000,
-        "stalls": sum(t > 5_000_000 for t in times),
+        "mean": sum(times) / count / 1000,
+        "stalls": sum(t > STALL_NS for t in times),
         "dropped": dropped,
     }
 
 
-def _flat(sdk: Sdk, build: Any, calls: int) -> list[int]:
+def _flat(sdk: Sdk, build: Any, count: int) -> list[int]:
     track, shape, clock = sdk.track, sdk.shape, time.perf_counter_ns
     times = []
-    for number in range(calls):
+    for number in range(count):
         arguments = shape(build(number))
         began = clock()
         track(*arguments)
@@ -68,11 +79,11 @@ def _flat(sdk: Sdk, build: Any, calls: int) -> list[int]:
     return times
 
 
-def _paced(sdk: Sdk, build: Any, calls: int, per_second: float) -> list[int]:
+def _paced(sdk: Sdk, build: Any, count: int, per_second: float) -> list[int]:
     track, shape, clock = sdk.track, sdk.shape, time.perf_counter_ns
     times = []
     start = time.monotonic()
-    for number in range(calls):
+    for number in range(count):
         time.sleep(max(0.0, start + number / per_second - time.monotonic()))
         arguments = shape(build(number))
         began = clock()
@@ -86,18 +97,25 @@ def _wait_for_room(sdk: Sdk) -> None:
         time.sleep(0.001)
 
 
-def table(results: Results) -> Table:
+def tables(results: Results) -> Iterator[Table]:
     """A row per SDK."""
     header = ["SDK"]
-    header += [f"{variant} {f}" for variant in ("flat", "paced", "small") for f in FIELDS]
-    rows = []
-    for sdk in results.sdks():
-        row = [sdk]
-        for variant in ("flat", "paced", "small"):
-            row += [shown(results.median(sdk, variant, f)) for f in FIELDS[:3]]
-            row.append(shown(results.worst(sdk, variant, "max")))
-        rows.append([*row])
-    return Table(header, rows)
+    header += [f"{variant} {f}" for variant in ("paced", "flat") for f in FIELDS]
+    header += ["flat mean", "calls > 5 ms", "small p50", "small mean", "other wire mean"]
+    rows = [_row(results, sdk) for sdk in results.sdks()]
+    yield Table([*header, "spread", "noise"], rows)
+
+
+def _row(results: Results, sdk: str) -> list[str]:
+    row = [sdk]
+    for variant in ("paced", "flat"):
+        row += [shown(results.median(sdk, variant, f)) for f in FIELDS[:3]]
+        row.append(shown(results.worst(sdk, variant, "max")))
+    row.append(shown(results.median(sdk, "flat", "mean")))
+    row.append(shown(results.worst(sdk, "flat", "stalls")))
+    row += [shown(results.median(sdk, "small", f)) for f in ("p50", "mean")]
+    row.append(shown(results.median(sdk, "other", "mean")))
+    return [*row, results.spread(sdk, "flat", "p50"), results.noise(sdk)]
 
 
 def bars(results: Results) -> list[Bar]:

@@ -18,6 +18,10 @@ DISTRIBUTIONS = {
     "rudder": "rudder-sdk-python",
     "posthog": "posthog",
 }
+#: SDKs that compress on their defaults.
+COMPRESSING = ("rudder",)
+#: SDKs without a bounded queue that takes their events: nobody needs to wait for room.
+UNBOUNDED = ("null", "penstock")
 
 
 class Sdk(Protocol):

@@ -58,6 +58,7 @@ class Tally:
             ids.update(_ID.findall(text))
         report = {
             "events": events,
+            "warm_up": events - numbers.total(),
             "distinct": len(numbers),
             "repeated": numbers.total() - len(numbers),
             "ids": len(ids),
