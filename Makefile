@@ -1,5 +1,6 @@
 # Every target works in a fresh clone: it makes what it needs in .venv first.
-# `make test ARGS='-k fork -x'` hands arguments to pytest.
+# `make test ARGS='-k fork -x'` hands arguments to pytest; `make bench ARGS='--parts capture
+# --repeats 1'` measures one part and writes nothing.
 
 PYTHONS ?= 3.11 3.12 3.13
 VENV_PYTHON := .venv/bin/python

@@ -33,6 +33,8 @@ def main() -> None:
     if options.fill:
         _capture(options.fill, options)
         os._exit(0)  # the journal keeps them
+    for name in [name for name in os.environ if name.startswith("PENSTOCK_")]:
+        del os.environ[name]  # defaults are measured
     with tempfile.TemporaryDirectory(prefix="penstock-hot-") as journal:
         os.environ["PENSTOCK_JOURNAL"] = journal
         sink = SinkProcess({"hole": options.path != "all"}, options.events)
