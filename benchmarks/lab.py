@@ -53,7 +53,8 @@ class Lab:
         Measure one cell.
 
         To what the process printed it adds ``exit_s``, ``hung``, what the sink reported (see
-        `_received`) and ``noise``, the cores that were busy with other things meanwhile.
+        `_received`) and ``noise``, the cores that were busy with other things meanwhile; None
+        where other cells were among those.
 
         Raises:
             RuntimeError: The process measured nothing; the text is its complaint.
@@ -67,7 +68,7 @@ class Lab:
                 _process(cell, sink.url, (cell.options or {}) | {"again": True}, environment)
             if "sent" in measured:
                 measured |= _received(sink, measured)
-        return measured | {"noise": noise.cores()}
+        return measured | {"noise": None if cell.patient else noise.cores()}
 
     @contextmanager
     def _environment(self) -> Iterator[dict[str, str]]:

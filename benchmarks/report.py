@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from statistics import median
 from typing import TYPE_CHECKING
 
 import machine
@@ -11,6 +12,8 @@ from sdks import DISTRIBUTIONS
 if TYPE_CHECKING:
     from parts import Bar, Results, Table
 
+#: Cores that other programs may keep busy before the page says so.
+QUIET = 0.3
 CAVEATS = """\
 Ratios travel; absolute figures do not. Everything runs on one machine over loopback without TLS,
 and the machine may be shared. The sink runs on cores the client does not use; it is Python, but it
@@ -48,7 +51,7 @@ def page(head: str, results: dict[str, Results], failures: dict[str, str]) -> st
     for name, found in results.items():
         sections.append(_section(name, found))
         bars += import_module(f"parts.{name}").bars(found)
-    return "\n".join([head, verdict(bars), *_failed(failures), *sections])
+    return "\n".join([head, verdict(bars), *_warned(results), *_failed(failures), *sections])
 
 
 def _section(name: str, results: Results) -> str:
@@ -70,6 +73,18 @@ def verdict(bars: list[Bar]) -> str:
         for bar in bars
     ]
     return "\n".join([title, "", *lines, ""])
+
+
+def _warned(results: dict[str, Results]) -> list[str]:
+    """A sentence when the machine was not quiet enough to judge by."""
+    noises = [
+        run["noise"] for found in results.values() for runs in found.runs.values() for run in runs
+    ]
+    noise = median(noises) if noises else 0.0
+    if noise <= QUIET:
+        return []
+    words = f"other programs kept {noise:.1f} of its cores busy while this was measured"
+    return [f"**The machine was not quiet: {words}. Measure again before judging by it.**", ""]
 
 
 def _failed(failures: dict[str, str]) -> list[str]:

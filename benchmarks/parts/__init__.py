@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any, NamedTuple
 
+from sdks import NAMES as ORDER
+
 NAMES = ("capture", "throughput", "memory", "imports", "interference", "leaving", "loss")
 
 
@@ -83,8 +85,8 @@ class Results:
         return f"{median(found):.1f}" if found else "-"
 
     def sdks(self) -> list[str]:
-        """Those that were measured, in the order of the first cell."""
-        return list(dict.fromkeys(sdk for sdk, _ in self.runs))
+        """Those that were measured, in the order of the tables."""
+        return sorted({sdk for sdk, _ in self.runs}, key=ORDER.index)
 
 
 class Bar(NamedTuple):
@@ -129,7 +131,7 @@ def shown(value: float | None) -> str:
     """A figure with as many digits as it deserves."""
     if value is None:
         return "-"
-    if abs(value) >= 100 or value == 0:
+    if abs(value) >= 100 or float(value).is_integer():
         return f"{value:,.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
