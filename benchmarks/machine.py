@@ -13,6 +13,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from penstock.native import NATIVE
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -24,6 +26,7 @@ def facts() -> dict[str, str]:
         "system": f"{platform.system()} {platform.release()}",
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "load at start": f"{os.getloadavg()[0]:.1f}",
+        "native part of Penstock": "not built" if NATIVE is None else "built",
         "pinning": pinning(),
         "journals on": _file_system(Path(tempfile.gettempdir())),
         "GIL switch interval": f"{sys.getswitchinterval() * 1000:.0f} ms",

@@ -25,7 +25,8 @@ and the worst repetition in per cent of the median, *noise* the number of cores 
 (or the hypervisor) kept busy meanwhile: where either is large, measure again. SDKs run on their
 defaults unless a table says otherwise. Penstock writes every event to its disk journal, the others
 keep theirs in memory; the page cache holds that journal: it survives the process, not a power cut.
-Every event carries a number; what is lost is told by numbers, never by counting requests.
+`pure` is Penstock without its native part, as it is where no compiler was at hand when it was
+installed. Every event carries a number: what is lost is told by the numbers that did not arrive.
 
 `make bench` measures all of it again and writes this page in some fifteen minutes.
 `make bench ARGS="--parts capture --repeats 1"` prints one part (`capture`, `throughput`, `memory`,
@@ -77,9 +78,7 @@ def verdict(bars: list[Bar]) -> str:
 
 def _warned(results: dict[str, Results]) -> list[str]:
     """A sentence when the machine was not quiet enough to judge by."""
-    noises = [
-        run["noise"] for found in results.values() for runs in found.runs.values() for run in runs
-    ]
+    noises = [n for found in results.values() for cell in found.runs for n in found.noises(*cell)]
     noise = median(noises) if noises else 0.0
     if noise <= QUIET:
         return []

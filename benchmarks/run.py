@@ -72,6 +72,8 @@ class Run:
     def _cells(self) -> Iterator[Cell]:
         for name in self.results:
             for sdk in self._names:
+                if name not in sdks.ONLY.get(sdk, (name,)):
+                    continue
                 yield from import_module(f"parts.{name}").cells(sdk, self._scale)
 
     def _one(self, lab: Lab, cell: Cell, repetition: int) -> None:

@@ -133,3 +133,10 @@ def test_the_hot_paths_run_alone_for_a_profiler(path: str) -> None:
     assert "tottime" in finished.stdout
     if path != "capture":
         assert "2,000 delivered" in finished.stdout
+
+
+def test_pure_is_penstock_without_its_native_part() -> None:
+    """The page states what the native part brings: the other row must not have it."""
+    assert (
+        printed("import sdks.pure; from penstock.native import NATIVE; print(NATIVE)") == "None\n"
+    )

@@ -79,10 +79,13 @@ class Results:
 
     def noise(self, sdk: str) -> str:
         """Cores that were busy with other things while *sdk* was measured."""
-        found = [
-            run["noise"] for (name, _), runs in self.runs.items() if name == sdk for run in runs
-        ]
+        known = [self.noises(name, variant) for name, variant in self.runs if name == sdk]
+        found = [noise for noises in known for noise in noises]
         return f"{median(found):.1f}" if found else "-"
+
+    def noises(self, sdk: str, variant: str) -> list[float]:
+        """As many as are known."""
+        return self.values(sdk, variant, "noise")
 
     def sdks(self) -> list[str]:
         """Those that were measured, in the order of the tables."""

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from events import Event
 
 #: Measured by default, in the order of the tables.
-NAMES = ("null", "penstock", "segment", "rudder", "posthog")
+NAMES = ("null", "penstock", "pure", "segment", "rudder", "posthog")
 PEERS = ("segment", "rudder", "posthog")
 #: ``{sdk: distribution}``
 DISTRIBUTIONS = {
@@ -21,7 +21,9 @@ DISTRIBUTIONS = {
 #: SDKs that compress on their defaults.
 COMPRESSING = ("rudder",)
 #: SDKs without a bounded queue that takes their events: nobody needs to wait for room.
-UNBOUNDED = ("null", "penstock")
+UNBOUNDED = ("null", "penstock", "pure")
+#: ``{sdk: parts}`` of those that are not measured in every part.
+ONLY = {"pure": ("capture", "throughput")}
 
 
 class Sdk(Protocol):
