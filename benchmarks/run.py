@@ -32,7 +32,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 #: ``{sdk: module that must be importable}``
 _MODULES = {"segment": "segment", "rudder": "rudderstack", "posthog": "posthog"}
 #: Cells that mostly wait, at a time.
-_PATIENT = 6
+_PATIENT = 8
 
 
 class Run:

@@ -33,8 +33,8 @@ _QUANTILES = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999, "max": 1.0}
 
 
 def cells(sdk: str, scale: Scale) -> Iterator[Cell]:
-    """Six pairs of stretches of a second; three seconds of handlers."""
-    busy = {"pairs": scale.of(6, 2), "stretch_ms": scale.of(1000, 50)}
+    """Five pairs of stretches of a second; three seconds of handlers."""
+    busy = {"pairs": scale.of(5, 2), "stretch_ms": scale.of(1000, 50)}
     yield Cell("interference", sdk, "busy", busy)
     yield Cell("interference", sdk, "asyncio", {"handlers": scale.of(1500, 50)})
 
