@@ -132,7 +132,8 @@ def _row(results: Results, sdk: str) -> list[str]:
     row += [of("small", key) for key in ("per_second", "cpu_s_per_million")]
     row.append(of("far", "per_second"))
     lost = [results.worst(sdk, variant, "lost") for variant in (*WIRES, "small", "far")]
-    row.append("-" if silent else f"{max(found for found in lost if found is not None):,.0f}")
+    known = [found for found in lost if found is not None]
+    row.append("-" if silent or not known else f"{max(known):,.0f}")
     busy = results.worst(sdk, "plain", "sink_busy") or 0.0
     spread = results.spread(sdk, "plain", "per_second")
     return [*row, f"{busy:.0f} %", spread, results.noise(sdk)]
