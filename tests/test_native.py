@@ -14,8 +14,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from penstock import Context, Properties
+from penstock.delivery._encoding import _items_of
+from penstock.delivery._job import Item
+from penstock.dialects import Encoded
 from penstock.journal._pen import NEVER, Pen
-from penstock.journal.record import ALIGN, Record, checksum, scan
+from penstock.journal.record import ALIGN, FLAG_SELECTIVE, Record, checksum, scan
 from penstock.native import NATIVE
 from penstock.timestamps import _from_epoch_ms, _now, from_epoch_ms, now, parse
 from penstock.values._quick import _python_json, quick_json
@@ -84,6 +87,13 @@ def test_a_time_beyond_the_calendar_is_refused(outside: int) -> None:
         from_epoch_ms(outside)
 
 
+rows = st.tuples(
+    st.integers(1, 1 << 62),
+    st.integers(1, 9),
+    st.sampled_from([0, 0, 0, 1, 2]),
+    st.integers(0, 9),
+    st.binary(max_size=9),
+)
 payloads = st.lists(st.binary(max_size=300), max_size=20)
 
 
@@ -120,6 +130,22 @@ def test_both_readers_find_the_same(
             found.append(scan(page, 32, 4096, verify=verify, max_records=count, max_bytes=900))
     assert found[0] == found[1]
     assert all(type(record) is Record for record in found[0].records)
+
+
+@given(
+    st.lists(rows, max_size=9),
+    st.integers(0, 10),
+    st.floats(0, 9),
+)
+def test_both_make_the_same_items(rows: list[tuple[Any, ...]], below: int, oldest: float) -> None:
+    """Of records that all go out as they are; and both leave the rest alone."""
+    records = [Record(*row) for row in rows]
+    made = [
+        function(records, below, FLAG_SELECTIVE, oldest, Item, Encoded)
+        for function in (NATIVE.items_of, _items_of)
+    ]
+    assert made[0] == made[1]
+    assert all(type(item) is Item and type(item.encoded) is Encoded for item in made[0] or ())
 
 
 def test_a_pen_without_a_page_writes_nothing() -> None:
@@ -182,6 +208,8 @@ def test_threads_share_a_pen() -> None:
         lambda: NATIVE.Pen(checksum).append(1, 2, 3),
         lambda: NATIVE.Pen(checksum).append(1, 2, 3, "text"),
         lambda: NATIVE.Pen(checksum).append("x", 2, 3, b"x"),
+        lambda: NATIVE.items_of([()], 1, 1, 1.0, Item, Encoded),
+        lambda: NATIVE.items_of([], 1, 1, 1.0, list, Encoded),
         lambda: NATIVE.scan(b"", 0, 0, 1, 1, int, None),
         lambda: NATIVE.scan(b"", -8, 0, 1, 1, tuple, None),
     ],
@@ -211,7 +239,8 @@ def test_nothing_leaks() -> None:
         pen.limit = 512
         while pen.append(2, 0, 1, b"x" * 50):
             pass
-        NATIVE.scan(page, 0, 512, 100, 1000, Record, checksum)
+        records = NATIVE.scan(page, 0, 512, 100, 1000, Record, checksum)[0]
+        NATIVE.items_of(records, 7, 1, 0.0, Item, Encoded)
         NATIVE.is_plain({"a": [1, 2.0, {"b": float("nan")}]}, 9)
         NATIVE.wire_time(0)
 

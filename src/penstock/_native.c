@@ -10,6 +10,7 @@
  *     is_plain(value, levels)   penstock.values._quick
  *     Pen                       penstock.journal._pen
  *     scan(...)                 penstock.journal.record
+ *     items_of(...)             penstock.delivery._encoding
  *
  * What makes it short: `Pen.append` runs no Python code between reserving a place and writing
  * the header, so neither another thread nor a signal handler can come in between, and no lock is
@@ -591,6 +592,86 @@ native_scan(PyObject *Py_UNUSED(module), PyObject *args)
     return result;
 }
 
+/* ---- delivering ---------------------------------------------------------------------------- */
+
+/* A tuple of a subclass of tuple; takes over the references, also where it fails. */
+static PyObject *
+make_tuple(PyTypeObject *type, PyObject *first, PyObject *second, PyObject *third)
+{
+    PyObject *made = type->tp_alloc(type, 3);
+    if (made == NULL || first == NULL || second == NULL || third == NULL) {
+        Py_XDECREF(first);
+        Py_XDECREF(second);
+        Py_XDECREF(third);
+        Py_XDECREF(made);
+        return NULL;
+    }
+    PyTuple_SET_ITEM(made, 0, first);
+    PyTuple_SET_ITEM(made, 1, second);
+    PyTuple_SET_ITEM(made, 2, third);
+    return made;
+}
+
+/* Whether a record goes out as it is; -1 with an error set where it is none of ours. */
+static int
+is_verbatim(PyObject *record, long below, long selective, double oldest)
+{
+    if (!PyTuple_Check(record) || PyTuple_GET_SIZE(record) != 5) {
+        PyErr_SetString(PyExc_TypeError, "items_of takes records");
+        return -1;
+    }
+    long kind = PyLong_AsLong(PyTuple_GET_ITEM(record, 1));
+    long flags = PyLong_AsLong(PyTuple_GET_ITEM(record, 2));
+    double captured_at = PyLong_AsDouble(PyTuple_GET_ITEM(record, 3));
+    if (PyErr_Occurred()) {
+        return -1;
+    }
+    return kind < below && !(flags & selective) && captured_at >= oldest;
+}
+
+PyDoc_STRVAR(items_of_doc,
+"items_of(records, below, selective, oldest, item_type, encoded_type, /)\n--\n\n"
+"Items of records that all go out as they are, else None; see penstock.delivery._encoding.");
+
+static PyObject *
+items_of(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *records;
+    PyTypeObject *item_type, *encoded_type;
+    long below, selective;
+    double oldest;
+    if (!PyArg_ParseTuple(args, "O!lldO!O!", &PyList_Type, &records, &below, &selective, &oldest,
+                          &PyType_Type, &item_type, &PyType_Type, &encoded_type)) {
+        return NULL;
+    }
+    if (!PyType_IsSubtype(item_type, &PyTuple_Type) ||
+        !PyType_IsSubtype(encoded_type, &PyTuple_Type)) {
+        PyErr_SetString(PyExc_TypeError, "items_of makes tuples");
+        return NULL;
+    }
+    PyObject *items = PyList_New(0);
+    for (Py_ssize_t index = 0; items != NULL && index < PyList_GET_SIZE(records); index++) {
+        PyObject *record = PyList_GET_ITEM(records, index);
+        int verbatim = is_verbatim(record, below, selective, oldest);
+        if (verbatim == 0) {
+            Py_DECREF(items);
+            Py_RETURN_NONE;
+        }
+        PyObject *item = NULL;
+        if (verbatim > 0) {
+            PyObject *payload = Py_NewRef(PyTuple_GET_ITEM(record, 4));
+            PyObject *encoded = make_tuple(encoded_type, payload, PyLong_FromLong(0),
+                                           PyUnicode_FromStringAndSize("", 0));
+            item = make_tuple(item_type, Py_NewRef(record), encoded, PyLong_FromLong(0));
+        }
+        if (item == NULL || PyList_Append(items, item) < 0) {
+            Py_CLEAR(items);
+        }
+        Py_XDECREF(item);
+    }
+    return items;
+}
+
 /* ---- the module ---------------------------------------------------------------------------- */
 
 static PyMethodDef functions[] = {
@@ -598,6 +679,7 @@ static PyMethodDef functions[] = {
     {"now", now, METH_NOARGS, now_doc},
     {"is_plain", (PyCFunction)(void (*)(void))is_plain, METH_FASTCALL, is_plain_doc},
     {"scan", native_scan, METH_VARARGS, scan_doc},
+    {"items_of", items_of, METH_VARARGS, items_of_doc},
     {NULL, NULL, 0, NULL},
 };
 

@@ -2,6 +2,7 @@ from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 _Record = TypeVar("_Record", bound=tuple[object, ...])
+_Item = TypeVar("_Item", bound=tuple[object, ...])
 
 class _Buffer(Protocol):
     def __buffer__(self, flags: int, /) -> memoryview: ...
@@ -19,6 +20,15 @@ def scan(
     checksum: Callable[[bytes], int] | None,
     /,
 ) -> tuple[list[_Record], int, int, int]: ...
+def items_of(
+    records: list[_Record],
+    below: int,
+    selective: int,
+    oldest: float,
+    item_type: type[_Item],
+    encoded_type: type[tuple[object, ...]],
+    /,
+) -> list[_Item] | None: ...
 
 class Pen:
     limit: int

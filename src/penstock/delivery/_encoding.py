@@ -17,9 +17,10 @@ from penstock.delivery._outcome import Death
 from penstock.delivery._routing import selects
 from penstock.dialects._types import Encoded, Unencodable
 from penstock.journal.record import FLAG_SELECTIVE
+from penstock.native import NATIVE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable
 
     from penstock.destinations import Destination
     from penstock.journal.record import Record
@@ -37,8 +38,6 @@ class _Ids(msgspec.Struct, rename="camel"):
 _selection = msgspec.json.Decoder(_Selection)
 _ids = msgspec.json.Decoder(_Ids)
 _NOTHING = Encoded(b"")
-#: A third of what it costs to call a named tuple's class.
-_new = tuple.__new__
 
 
 class Sorted(NamedTuple):
@@ -50,9 +49,7 @@ class Sorted(NamedTuple):
     deaths: list[Death]
 
 
-def sort(
-    records: Iterable[Record], destination: Destination, *, oldest: float, streams: int
-) -> Sorted:
+def sort(records: list[Record], destination: Destination, *, oldest: float, streams: int) -> Sorted:
     """
     Encode what travels, and say why the rest does not.
 
@@ -63,7 +60,8 @@ def sort(
         streams: With an order to keep: how many streams users are spread over; 0 without.
     """
     if not streams:
-        whole = _as_they_are(records, destination.dialect.verbatim_below, oldest)
+        below = destination.dialect.verbatim_below
+        whole = items_of(records, below, FLAG_SELECTIVE, oldest, Item, Encoded)
         if whole is not None:
             return Sorted(whole, [], [])
     items: list[Item] = []
@@ -90,17 +88,26 @@ def sort(
     return Sorted(items, excluded, deaths)
 
 
-def _as_they_are(
-    records: Iterable[Record], verbatim_below: int, oldest: float
+def _items_of(  # noqa: PLR0917 - as its native twin
+    records: list[Record],
+    below: int,
+    selective: int,
+    oldest: float,
+    item_type: type[Item],
+    encoded_type: type[Encoded],
 ) -> list[Item] | None:
-    """Items of records that all travel and need no encoding: 0.3 µs each, not 0.9; else None."""
+    """Items of records that all go out as they are; None if one has to be looked at."""
     items: list[Item] = []
     for record in records:
         _, kind, flags, captured_at, payload = record
-        if kind >= verbatim_below or flags & FLAG_SELECTIVE or captured_at < oldest:
+        if kind >= below or flags & selective or captured_at < oldest:
             return None
-        items.append(_new(Item, (record, _new(Encoded, (payload, 0, "")), 0)))
+        items.append(item_type(record, encoded_type(payload)))
     return items
+
+
+#: The native twin takes a tenth of the time.
+items_of: Callable[..., list[Item] | None] = _items_of if NATIVE is None else NATIVE.items_of
 
 
 def is_selected(record: Record, destination: Destination) -> bool:

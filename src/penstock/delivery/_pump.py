@@ -295,7 +295,7 @@ class Pump:
         hole = feed.cursor.hand_out(chunk.records, chunk.after, chunk.voids)
         self._carry_out(plan, Origin(feed.lane, feed.cursor, hole))
 
-    def _plan(self, records: Sequence[Record]) -> _Plan:
+    def _plan(self, records: list[Record]) -> _Plan:
         """Encode records and put them into batches."""
         streams = self.settings.concurrency if self.settings.ordered else 0
         oldest = self._clock.time() - self.settings.max_age

@@ -145,11 +145,11 @@ class Worker:
         while not self._stopping:
             try:
                 self._look()
+                if self._orphaned and self._is_over():
+                    self.close(0.0)
+                    return
             except Exception as error:  # noqa: BLE001 - the loop must survive; nothing is lost by waiting
                 self._log.say(ERROR, "worker", "the worker failed: %s", type(error).__name__)
-            if self._orphaned and self._is_over():
-                self.close(0.0)
-                return
             self._sleep()
 
     def _look(self) -> None:
