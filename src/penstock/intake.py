@@ -35,8 +35,7 @@ from penstock.journal.record import FLAG_HISTORICAL, FLAG_SELECTIVE, Record
 from penstock.kinds import Kind
 from penstock.scope import over
 from penstock.timestamps import from_epoch_ms
-from penstock.values._encode import LEVELS, encode_with_care
-from penstock.values._quick import quick_json
+from penstock.values import encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -140,7 +139,7 @@ class Intake:
         if not self._closed:
             self._start()
 
-    def accept(  # noqa: C901, PLR0912, PLR0917 - the hot path: each call out of it costs 0.1 µs
+    def accept(  # noqa: PLR0917 - handed on by position from `track`
         self,
         kind: int,
         neutral: dict[str, Any],
@@ -155,52 +154,65 @@ class Intake:
         """
         Stamp *neutral*, run the hooks, encode, append.
 
-        Everything a caller waits for is here; docs/benchmarks.md has what it costs.
+        Everything a caller waits for is here, or in the shorter way of `Client.track`;
+        docs/benchmarks.md has what it costs.
         """
         if not _PAGE[0]:
             _fork.forked()
-        write = self._write  # another thread may close the client meanwhile
-        if write is None:
+        if self._write is None:
             return self._closed_or_disabled()
-        now_ms = _time_ns() // 1_000_000 if self._clock is None else self._clock_ms()
-        if message_id is None and idempotency_key is None:
-            identity = str(uuid7()) if self._new_id is None else self._new_id()
-        else:
-            identity = _checks.chosen_id(message_id, idempotency_key, _TITLES[kind])
-        neutral["messageId"] = identity
+        now_ms = self._clock_ms()
+        neutral["messageId"] = identity = self._identity(kind, message_id, idempotency_key)
         if timestamp is None:
             neutral["timestamp"] = from_epoch_ms(now_ms)
         else:
             neutral["timestamp"] = _checks.wire_timestamp(timestamp, _TITLES[kind])
-        if context is not None:
-            plain = type(context) is dict
-            neutral["context"] = (
-                context if plain else _checks.mapping(context, _TITLES[kind], "context")
-            )
-        if scope is not None or self._default_context is not None:
-            self._add_context(neutral, scope)
+        self._add_context(kind, neutral, context, scope)
         flags = FLAG_HISTORICAL if historical else 0
         if integrations is not None:
             neutral["integrations"] = _checks.mapping(integrations, _TITLES[kind], "integrations")
-            flags |= FLAG_SELECTIVE
         if self._hooks:
             shaped = self._hooked(neutral)
             if shaped is None:
                 return identity
             neutral = shaped
-            flags = flags | FLAG_SELECTIVE if "integrations" in neutral else flags & ~FLAG_SELECTIVE
-        payload = quick_json(neutral, LEVELS)
-        if payload is None:
-            payload = encode_with_care(neutral, self._coercions.note)
+        if "integrations" in neutral:
+            flags |= FLAG_SELECTIVE
+        self._store(kind, flags, now_ms // 1000, encode(neutral, self._coercions.note))
+        return identity
+
+    def _identity(
+        self, kind: int, message_id: str | UUID | None, idempotency_key: str | None
+    ) -> str:
+        """The message id: the caller's, or a new one."""
+        if message_id is not None or idempotency_key is not None:
+            return _checks.chosen_id(message_id, idempotency_key, _TITLES[kind])
+        return str(uuid7()) if self._new_id is None else self._new_id()
+
+    def _add_context(
+        self, kind: int, neutral: dict[str, Any], context: Data | None, scope: Scope | None
+    ) -> None:
+        """The event's own context over the scope's over the client's."""
+        if context is not None:
+            neutral["context"] = _checks.mapping(context, _TITLES[kind], "context")
+        if scope is not None or self._default_context is not None:
+            ambient = over(self._default_context, scope.context if scope else None)
+            merged = over(ambient, neutral.get("context"))
+            if merged:
+                neutral["context"] = merged
+
+    def _store(self, kind: int, flags: int, captured_at: int, payload: bytes) -> None:
+        """Append an event if some destination takes one of its size."""
         if len(payload) > self._small and not self._fits(kind, flags, payload):
-            return identity
-        captured_at = now_ms // 1000
+            return
+        write = self._write  # another thread may close the client meanwhile
+        if write is None:
+            raise ClosedError
         ordinal = write(kind, flags, captured_at, payload)
         if ordinal <= 0:
             self._finish(ordinal, (kind, flags, captured_at, payload))
         if self._synced:
             self._sync_now()
-        return identity
 
     def _sync_now(self) -> None:
         """``fsync="always"``: wait for the disk; where it fails, say so, the event is accepted."""
@@ -226,13 +238,6 @@ class Intake:
     def _clock_ms(self) -> int:
         """Milliseconds since 1970 by the clock of the settings."""
         return int(self._clock.time() * 1000) if self._clock else _time_ns() // 1_000_000
-
-    def _add_context(self, neutral: dict[str, Any], scope: Scope | None) -> None:
-        """The event's own context over the scope's over the client's."""
-        ambient = over(self._default_context, scope.context if scope else None)
-        merged = over(ambient, neutral.get("context"))
-        if merged:
-            neutral["context"] = merged
 
     def _hooked(self, neutral: dict[str, Any]) -> dict[str, Any] | None:
         """
