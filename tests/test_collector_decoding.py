@@ -353,3 +353,46 @@ def test_the_clients_address_and_library_are_in_the_log() -> None:
     (first, _), (second, _) = bench.entries()
     assert (first.ip, first.sdk, first.sent_at) == ("203.0.113.9", "posthog-go/1.23.1", NOW_TEXT)
     assert (second.type, second.sdk) == ("track", "")
+
+
+# -- what was changed is told ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        ({}, None),
+        ({"messageId": None}, "id_made"),
+        ({"timestamp": None}, "no_time"),
+        ({"timestamp": "2026-03-05T00:00:00Z"}, "future_time"),
+        (
+            {"timestamp": "2026-03-01T09:00:00Z", "sentAt": "2026-03-01T09:00:05Z"},
+            "clock_corrected",
+        ),
+        (
+            {"timestamp": "2026-03-01T09:00:00Z", "sentAt": "2026-03-01T09:00:00Z"},
+            "clock_corrected",
+        ),
+        ({"userId": 7}, "id_rewritten"),
+        ({"context": [], "messageId": ""}, "id_made,member_ignored"),
+    ],
+)
+def test_a_row_says_what_was_changed(message: dict[str, Any], words: str | None) -> None:
+    """In words, and nothing at all for an event that is stored as it came."""
+    assert event_of(track(**message)).changes == words
+
+
+def test_a_mended_text_is_told() -> None:
+    """In both formats."""
+    body = b'{"batch":[' + orjson.dumps(track(event="?")).replace(b"?", b"\\ud83d") + b"]}"
+    assert [row.changes for row in events_of(body)] == ["text_mended"]
+    legacy = b'{"batch":[{"event":"\\ud83d","distinct_id":7,"timestamp":"%b"}]}' % NOW_TEXT.encode()
+    (row,) = events_of(legacy, "posthog", "posthog")
+    assert row.changes == "id_made,id_rewritten,text_mended"
+
+
+def test_an_event_says_nothing_about_its_way() -> None:
+    """Address and time of arrival are what we saw, whatever the message claims."""
+    claimed = {"receivedAt": "1999-01-01T00:00:00Z", "request_ip": "198.51.100.1"}
+    (row,) = events_of({"batch": [track(**claimed)]}, ip="203.0.113.9")
+    assert (row.ip, row.received_at, row.rest) == ("203.0.113.9", NOW_US, None)

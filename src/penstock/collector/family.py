@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from penstock.collector import plain
+from penstock.collector.changes import rewritten
 from penstock.collector.clock import read_time
 from penstock.collector.frame import Frame, Times, Unreadable, parsed
 from penstock.collector.plain_rows import PlainRows, rudderstack_times, segment_times
 from penstock.collector.shared import Shared
+from penstock.collector.surrogates import REPLACEMENT, mended
 from penstock.collector.wire import SEGMENT_BATCH, SegmentBatch, anything, decoded
 from penstock.dialects import dreamdata, rudderstack, segment
 from penstock.dialects._receiving import Refused, with_envelope
@@ -36,8 +38,11 @@ _RECEIVE: Mapping[str, Receive] = {
     "dreamdata": dreamdata.receive,
     "rudderstack": rudderstack.receive,
 }
-#: Members a row has a column for, whatever the type.
-_PLACED = frozenset({"type", "messageId", "timestamp", "originalTimestamp", "sentAt", "writeKey"})
+#: Members a row has a column for, whatever the type; the last two are ours to say.
+_PLACED = frozenset({
+    "type", "messageId", "timestamp", "originalTimestamp", "sentAt", "writeKey", "receivedAt",
+    "request_ip",
+})  # fmt: skip
 
 
 def decode_batch(frame: Frame, body: bytes) -> None:
@@ -50,7 +55,7 @@ def decode_batch(frame: Frame, body: bytes) -> None:
     batch = _plainly(plain.BATCH, body)
     rows = None if batch is None else _within(frame, batch).of(batch.batch)
     if rows is None:
-        _one_by_one(frame, decoded(SEGMENT_BATCH, body))
+        _one_by_one(frame, body)
     else:
         frame.decoded.events.extend(rows)
 
@@ -60,9 +65,11 @@ def decode_single(frame: Frame, body: bytes) -> None:
     _decode_item(PlainRows(frame, Shared()), plain.BY_TYPE[frame.head.type], 0, body)
 
 
-def _one_by_one(frame: Frame, envelope: SegmentBatch) -> None:
+def _one_by_one(frame: Frame, body: bytes) -> None:
     """Some messages are not plain: each takes its own way."""
+    envelope = decoded(SEGMENT_BATCH, body)
     way = _within(frame, envelope)
+    frame.mended = mended(body) != body
     for position, raw in enumerate(envelope.batch):
         _decode_item(way, plain.ITEM, position, bytes(raw))
 
@@ -76,7 +83,8 @@ def _within(frame: Frame, envelope: SegmentBatch | plain.Batch) -> PlainRows:
 def _decode_item(
     way: PlainRows, decoder: msgspec.json.Decoder[plain.Message], position: int, raw: bytes
 ) -> None:
-    message = _plainly(decoder, raw)
+    odd = way.frame.mended and REPLACEMENT in raw
+    message = None if odd else _plainly(decoder, raw)
     row = None if message is None else way.row(position, message)
     if row is None:
         _careful(way.frame, way.shared, position, raw)
@@ -95,7 +103,7 @@ def _careful(frame: Frame, shared: Shared, position: int, raw: bytes) -> None:
     item = None
     try:
         item = parsed(raw)
-        _receive(frame, shared, position, item)
+        _receive(frame, shared, position, item, frame.mending_of(raw))
     except Unreadable as unreadable:
         frame.quarantine(position, raw, unreadable.reason)
     except Refused as refused:
@@ -105,7 +113,9 @@ def _careful(frame: Frame, shared: Shared, position: int, raw: bytes) -> None:
         frame.quarantine(position, raw, "undecodable", type(error).__name__)
 
 
-def _receive(frame: Frame, shared: Shared, position: int, item: Any) -> None:
+def _receive(
+    frame: Frame, shared: Shared, position: int, item: Any, changes: tuple[str, ...]
+) -> None:
     dialect = frame.head.dialect
     whole = with_envelope(item, shared.objects) if isinstance(item, dict) else item
     neutral = _RECEIVE[dialect](whole, type=frame.head.type or None)
@@ -116,4 +126,5 @@ def _receive(frame: Frame, shared: Shared, position: int, item: Any) -> None:
         for name, value in item.items()
         if value is not None and name not in neutral and name not in _PLACED
     }
-    frame.keep(position, neutral, Times(*read(frame, *told)), rest)
+    changes = (*changes, *rewritten(item, neutral))
+    frame.keep(position, neutral, Times(*read(frame, *told)), rest, changes)

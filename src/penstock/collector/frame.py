@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 import orjson
 
+from penstock.collector.changes import TEXT, changes_of
 from penstock.collector.clock import corrected_time, read_time
 from penstock.collector.rows import Decoded, Event, Quarantined, made_up_id
-from penstock.collector.surrogates import mended
+from penstock.collector.surrogates import REPLACEMENT, mended
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from penstock.collector.entry import Head
 
@@ -51,17 +52,25 @@ class Frame:
         request: Its ordinal there.
     """
 
-    __slots__ = ("decoded", "head", "lane", "received", "request", "sent")
+    __slots__ = ("decoded", "head", "ip", "lane", "mended", "received", "request", "sent")
 
     def __init__(self, head: Head, lane: str, request: int) -> None:
         self.head = head
         self.lane = lane
         self.request = request
+        self.ip = head.ip or None
+        #: The body had to be mended as a whole to be cut into its items.
+        self.mended = False
         #: Microseconds since 1970.
         self.received = head.received_at * 1000
         #: When the request left, if its envelope or a header says so.
         self.sent = read_time(head.sent_at)
         self.decoded = Decoded(head.source, head.received_at, [], [])
+
+    def mending_of(self, raw: bytes) -> tuple[str, ...]:
+        """The word for an item whose text had to be mended, if it had to."""
+        here = REPLACEMENT in raw if self.mended else mended(raw) != raw
+        return (TEXT,) if here else ()
 
     def id_at(self, position: int) -> str:
         """An id for an event that came without."""
@@ -72,7 +81,12 @@ class Frame:
         return Times(corrected_time(original, sent, self.received), original, sent)
 
     def keep(
-        self, position: int, neutral: Mapping[str, Any], times: Times, rest: Mapping[str, Any]
+        self,
+        position: int,
+        neutral: Mapping[str, Any],
+        times: Times,
+        rest: Mapping[str, Any],
+        changes: Iterable[str] = (),
     ) -> None:
         """
         Add the row of a neutral message.
@@ -82,6 +96,7 @@ class Frame:
             neutral: See docs/journal.md, "Neutral JSON".
             times: Its times.
             rest: What the neutral form has no member for.
+            changes: Words for what was changed, see `penstock.collector.changes`.
 
         Raises:
             Unreadable: It is nested too deeply to be written.
@@ -112,6 +127,8 @@ class Frame:
                 written(rest or None),
                 self.request,
                 position,
+                self.ip,
+                changes_of(get("messageId"), times, self.received, *changes),
             )
         )
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from penstock.collector.changes import changes_of
 from penstock.collector.clock import corrected_time, read_time
 from penstock.collector.rows import Event
 from penstock.collector.shared import ODD, Shared, object_text
@@ -80,6 +81,8 @@ class PlainRows:
             None if m.channel is None else msgspec.json.encode({"channel": m.channel}),
             frame.request,
             position,
+            frame.ip,
+            changes_of(m.message_id, times, frame.received),
         )
         return _new(Event, values)
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from penstock.collector.changes import ID
 from penstock.collector.clock import read_time
 from penstock.collector.frame import Frame, Times, Unreadable, parsed
+from penstock.collector.surrogates import mended
 from penstock.collector.wire import POSTHOG_V1_ITEMS, anything, decoded, posthog_items
 from penstock.dialects._posthog_options import as_bool
 from penstock.dialects._receiving import Refused
 from penstock.dialects.posthog import receive, receive_v1
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from msgspec import Raw
 
@@ -33,6 +35,7 @@ def decode_legacy(frame: Frame, body: bytes) -> None:
         Refusal: It is none of the shapes; ingest would have refused it.
     """
     envelope, items = posthog_items(body)
+    frame.mended = mended(body) != body
     sent = read_time(anything(envelope.sent_at))
     frame.sent = frame.sent if sent is None else sent
     _decode(frame, items)
@@ -45,6 +48,7 @@ def decode_v1(frame: Frame, body: bytes) -> None:
     Raises:
         Refusal: It is no V1 batch; ingest would have refused it.
     """
+    frame.mended = mended(body) != body
     _decode(frame, decoded(POSTHOG_V1_ITEMS, body).batch, strict=True)
 
 
@@ -54,7 +58,8 @@ def _decode(frame: Frame, items: Sequence[Raw], *, strict: bool = False) -> None
         item, text_of = None, bytes(raw)
         try:
             item = parsed(text_of)
-            _receive(frame, position, item, dropped.get(position, ""), strict=strict)
+            _refuse(dropped.get(position))
+            _receive(frame, position, item, frame.mending_of(text_of), strict=strict)
         except Unreadable as unreadable:
             frame.quarantine(position, text_of, unreadable.reason)
         except Refused as refused:
@@ -64,9 +69,14 @@ def _decode(frame: Frame, items: Sequence[Raw], *, strict: bool = False) -> None
             frame.quarantine(position, text_of, "undecodable", type(error).__name__)
 
 
-def _receive(frame: Frame, position: int, item: Any, dropped: str, *, strict: bool) -> None:
-    if dropped:
-        raise Refused(dropped)
+def _refuse(code: str | None) -> None:
+    if code:
+        raise Refused(code)
+
+
+def _receive(
+    frame: Frame, position: int, item: Any, changes: tuple[str, ...], *, strict: bool
+) -> None:
     times = _times(frame, item) if isinstance(item, dict) else None
     neutral = receive_v1(item) if strict else receive(item, type=frame.head.type or None)
     if times is None:  # pragma: no cover - receive has refused it
@@ -77,7 +87,15 @@ def _receive(frame: Frame, position: int, item: Any, dropped: str, *, strict: bo
     rest = {
         name: value for name, value in item.items() if name not in _PLACED and value is not None
     }
-    frame.keep(position, neutral, times, rest)
+    frame.keep(position, neutral, times, rest, (*changes, *_rewritten(item, neutral)))
+
+
+def _rewritten(item: dict[str, Any], neutral: dict[str, Any]) -> Iterator[str]:
+    """Its distinct id was no text, had blanks around it, or was too long."""
+    given = item.get("distinct_id")
+    ids = (neutral.get(name) for name in ("userId", "anonymousId", "previousId"))
+    if given is not None and given not in ids:
+        yield ID
 
 
 def _library(sdk: str) -> dict[str, str]:

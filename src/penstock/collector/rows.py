@@ -45,6 +45,10 @@ class Event(NamedTuple):
     #: The request in the log, and the event's place in it: a stable order, and a way back.
     request: int
     position: int
+    #: The client's address, by our own sight; never what the event says of itself.
+    ip: str | None = None
+    #: What is not as it came, as words of `penstock.collector.changes`; None: nothing.
+    changes: str | None = None
 
 
 class Quarantined(NamedTuple):

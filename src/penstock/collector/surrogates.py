@@ -20,8 +20,12 @@ _ESCAPE = re.compile(
 )
 
 
+#: What stands for a lone half afterwards.
+REPLACEMENT = b"\\ufffd"
+
+
 def _replacement(match: re.Match[bytes]) -> bytes:
-    return b"\\ufffd" if match.group("lone") else match.group()
+    return REPLACEMENT if match.group("lone") else match.group()
 
 
 def mended(text: bytes) -> bytes:

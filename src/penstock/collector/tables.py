@@ -36,7 +36,9 @@ _TYPES = {
 _DATE = pa.field("date", pa.date32())
 _SOURCE = pa.field("source", _TEXT)
 #: Columns with few different values: a dictionary makes them small and fast.
-_REPEATING = frozenset({"type", "event", "dialect", "library", "reason", "detail", "rest"})
+_REPEATING = frozenset(
+    {"type", "event", "dialect", "library", "reason", "detail", "rest", "changes"}
+)
 
 EVENT_SCHEMA = pa.schema([(name, _TYPES.get(name, _TEXT)) for name in Event._fields])
 QUARANTINE_SCHEMA = pa.schema([(name, _TYPES.get(name, _TEXT)) for name in Quarantined._fields])
