@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
 from penstock.collector.app import IngestApp
 from penstock.collector.commit import GroupCommit
-from penstock.collector.config import Limits
+from penstock.collector.config import CollectorConfig, Limits
 from penstock.collector.decoding import decode_entry
 from penstock.collector.entry import unpacked
 from penstock.collector.sources import Sources
@@ -79,10 +80,14 @@ class Reply(NamedTuple):
 class Bench:
     """An ingest app and what it wrote."""
 
-    def __init__(self, *keys: str, limits: Limits | None = None) -> None:
+    def __init__(self, *keys: str, limits: Limits | None = None, **settings: Any) -> None:
         self.log = MemoryLog()
-        self.limits = limits or Limits()
-        self.sources = Sources.parse(keys)
+        self.config = CollectorConfig(
+            store=Path("nowhere"),
+            sources=Sources.parse(keys),
+            limits=limits or Limits(),
+            **settings,
+        )
 
     def post(
         self, path: str, body: object, headers: Mapping[str, str] | None = None, query: str = ""
@@ -106,7 +111,7 @@ class Bench:
         self, method: str, path: str, body: bytes, headers: Mapping[str, str] | None, query: str
     ) -> Reply:
         commit = GroupCommit(lambda: self.log)
-        app = IngestApp(commit, self.sources, self.limits, clock=lambda: NOW)
+        app = IngestApp(commit, self.config, clock=lambda: NOW)
         reply = await call(app, method, path, body, headers, query)
         await commit.close()
         return reply
@@ -146,7 +151,7 @@ async def call(
         "type": "http",
         "method": method,
         "path": path,
-        "query_string": query.encode(),
+        "query_string": query.encode("latin-1"),
         "client": ("203.0.113.9", 5000),
         "headers": [
             (name.lower().encode("latin-1"), value.encode("latin-1"))
@@ -154,6 +159,7 @@ async def call(
         ],
     }
     await app(scope, receive, send)
+    assert len(sent) == 2, "one answer, complete"
     start, *rest = sent
     shown = {name.decode(): value.decode() for name, value in start["headers"]}
     return Reply(start["status"], shown, b"".join(part.get("body", b"") for part in rest))

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import zlib
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 import orjson
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from collector_kit import NOW_TEXT, V1_HEADERS, Bench, basic, track, v1_event
-from penstock.collector.routes import CLUSTER_INFO, HEALTH, INTAKES
+from penstock.collector.app import _OTHERS
+from penstock.collector.routes import INTAKES
 from penstock.collector.rows import Event
 
 if TYPE_CHECKING:
     from penstock.collector.rows import Decoded
 
-PATHS = st.sampled_from([*INTAKES, HEALTH, CLUSTER_INFO, "/", "/v1", "/v1/batch/", "//", "/é"])
+PATHS = st.sampled_from([*INTAKES, *_OTHERS, "/", "/v1", "/v1/batch/", "//", "/é"])
 METHODS = st.sampled_from(["POST", "POST", "POST", "GET", "HEAD", "PUT", "OPTIONS", "BREW"])
 #: Every status docs/collector.md lists; 503 means a fault of ours when nothing is overloaded.
-DOCUMENTED = {200, 400, 401, 404, 405, 413, 415}
+DOCUMENTED = {200, 204, 400, 401, 403, 404, 405, 413, 415}
 
 SCALARS = (
     st.none()
@@ -60,9 +63,23 @@ BODIES = (
 DIALECTS = st.sampled_from(["segment", "rudderstack", "dreamdata"])
 SQUEEZES = st.sampled_from([bytes, gzip.compress, zlib.compress, lambda b: gzip.compress(b)[:-3]])
 HEADERS = st.dictionaries(
-    st.sampled_from(["Authorization", "Content-Type", "Content-Encoding", *V1_HEADERS]),
-    st.sampled_from(["", "gzip", "deflate", "application/json", "Basic azo=", "Basic \xff", "é"])
+    st.sampled_from(["Authorization", "Content-Type", "Content-Encoding", "Origin", *V1_HEADERS]),
+    st.sampled_from(["", "gzip", "deflate", "zstd", "br", "application/json", "text/plain",
+                     "application/x-www-form-urlencoded", "Basic azo=", "Basic \xff", "é",
+                     "http://localhost:1"])
     | st.text(st.characters(max_codepoint=255), max_size=12),
+)  # fmt: skip
+#: What a query may say, and what it should not.
+QUERIES = st.dictionaries(
+    st.sampled_from(["compression", "data", "_", "ver", "beacon", "writeKey", "userId", "event",
+                     "a.b", "a", "..", ""]),
+    st.sampled_from(["gzip", "gzip-js", "base64", "lz64", "1", "eyJ9", "{", "[]"])
+    | JSON.map(orjson.dumps).map(bytes.decode)
+    | JSON.map(orjson.dumps).map(base64.b64encode).map(bytes.decode)
+    | st.text(max_size=8),
+).map(urlencode) | st.text(st.characters(max_codepoint=255), max_size=20)  # fmt: skip
+WRAPPED = SQUEEZES | st.sampled_from(
+    [base64.b64encode, lambda b: b"data=" + base64.b64encode(b), lambda b: b"data=" + b]
 )
 
 
@@ -73,15 +90,21 @@ def unfaulted(bench: Bench) -> list[Decoded]:
     return found
 
 
-@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
-@given(METHODS, PATHS, BODIES, SQUEEZES, HEADERS, st.booleans())
+@settings(max_examples=600, suppress_health_check=[HealthCheck.too_slow])
+@given(METHODS, PATHS, BODIES, WRAPPED, HEADERS, QUERIES, st.booleans())
 def test_every_request_gets_a_documented_answer(
-    method: str, path: str, body: bytes, squeeze: Any, headers: dict[str, str], polite: bool
+    method: str,
+    path: str,
+    body: bytes,
+    squeeze: Any,
+    headers: dict[str, str],
+    query: str,
+    polite: bool,
 ) -> None:
     """Never a 500, and what was answered with 200 can be decoded."""
     bench = Bench()
     given_headers = {**(V1_HEADERS if polite else {}), **(basic("k") if polite else {}), **headers}
-    reply = bench.request(method, path, squeeze(body), given_headers, "compression=gzip")
+    reply = bench.request(method, path, squeeze(body), given_headers, query)
     assert reply.status in DOCUMENTED
     for head, decoded in zip(bench.entries(), unfaulted(bench), strict=True):
         assert len(decoded.events) + len(decoded.quarantined) == head[0].count

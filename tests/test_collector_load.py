@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,10 +12,9 @@ from collector_kit import NOW, MemoryLog, basic
 from penstock.collector.app import IngestApp
 from penstock.collector.body import Gone, read_bytes
 from penstock.collector.commit import GroupCommit
-from penstock.collector.config import Limits
+from penstock.collector.config import CollectorConfig, Limits
 from penstock.collector.load import Admission
 from penstock.collector.refusal import Reason, Refusal
-from penstock.collector.sources import Sources
 
 SCOPE = {
     "type": "http",
@@ -32,7 +32,8 @@ async def never() -> dict[str, Any]:
 
 
 def app_with(**limits: Any) -> IngestApp:
-    return IngestApp(GroupCommit(MemoryLog), Sources({}), Limits(**limits), clock=lambda: NOW)
+    config = CollectorConfig(store=Path("nowhere"), limits=Limits(**limits))
+    return IngestApp(GroupCommit(MemoryLog), config, clock=lambda: NOW)
 
 
 async def answer(app: IngestApp, receive: Any) -> tuple[int, dict[bytes, bytes]] | None:

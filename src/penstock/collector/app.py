@@ -1,7 +1,7 @@
 """
 The ingest app: a raw ASGI callable.
 
-It knows paths and methods; what happens to a POST is `penstock.collector.exchange`.
+It knows paths and methods; what happens to events is `penstock.collector.exchange`.
 """
 
 from __future__ import annotations
@@ -10,27 +10,27 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from penstock.collector import answers
+from penstock.collector.address import Proxies
 from penstock.collector.auth import credentials
 from penstock.collector.body import Gone
+from penstock.collector.cors import ANY, LOOPBACK, Origins
 from penstock.collector.exchange import Exchange, Service
+from penstock.collector.incoming import Incoming
 from penstock.collector.load import Admission
 from penstock.collector.refusal import Reason, Refusal
-from penstock.collector.routes import CLUSTER_INFO, HEALTH, INTAKES
+from penstock.collector.routes import INTAKES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from penstock.collector.answers import Answer
     from penstock.collector.commit import GroupCommit
-    from penstock.collector.config import Limits
-    from penstock.collector.sources import Sources
+    from penstock.collector.config import CollectorConfig
+    from penstock.collector.routes import Route
 
     Scope = Mapping[str, Any]
     Receive = Callable[[], Awaitable[dict[str, Any]]]
     Send = Callable[[dict[str, Any]], Awaitable[None]]
-
-_POST_ONLY = answers.wrong_method("POST")
-_GET_ONLY = answers.wrong_method("GET, HEAD")
 
 
 class IngestApp:
@@ -39,20 +39,21 @@ class IngestApp:
 
     Args:
         commit: Where requests become durable.
-        sources: Who may send.
-        limits: What a request may take.
+        config: Who may send, and how much.
         clock: Seconds since 1970.
     """
 
     def __init__(
         self,
         commit: GroupCommit,
-        sources: Sources,
-        limits: Limits,
+        config: CollectorConfig,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        limits, sources = config.limits, config.sources
         admission = Admission(limits.in_flight, limits.held_bytes)
-        self._service = Service(commit, sources, limits, admission, clock)
+        proxies = Proxies(config.trusted_proxies)
+        self._service = Service(commit, sources, limits, admission, proxies, clock)
+        self._origins = Origins(config.origins or (LOOPBACK if sources.open else ANY))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; other protocols than HTTP are not spoken."""
@@ -61,7 +62,7 @@ class IngestApp:
         if scope["type"] != "http":
             return
         try:
-            answer = await self._answer(scope, receive)
+            answer = await self._answer(Incoming(scope), receive)
         except Gone:
             return
         headers = [*answer.headers, (b"content-length", str(len(answer.body)).encode())]
@@ -79,25 +80,55 @@ class IngestApp:
                 return
             await send({"type": "lifespan.startup.complete"})
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
-        path, method = scope["path"], scope["method"]
-        route = INTAKES.get(path)
+    async def _answer(self, incoming: Incoming, receive: Receive) -> Answer:
+        route = INTAKES.get(incoming.path)
         if route is not None:
-            if method != "POST":
-                return _POST_ONLY
-            return await Exchange(self._service, route, scope).answer(receive)
-        if path in {HEALTH, CLUSTER_INFO}:
-            if method not in {"GET", "HEAD"}:
-                return _GET_ONLY
-            return self._health() if path == HEALTH else self._cluster_info(scope)
-        return answers.NOT_FOUND
+            return await self._intake(route, incoming, receive)
+        other = _OTHERS.get(incoming.path)
+        if other is None:
+            return answers.NOT_FOUND
+        if incoming.method not in {"GET", "HEAD"}:
+            return answers.wrong_method("GET, HEAD")
+        return other(self, incoming)
 
-    def _health(self) -> Answer:
-        return answers.HEALTHY if self._service.commit.healthy else answers.UNHEALTHY
+    async def _intake(self, route: Route, incoming: Incoming, receive: Receive) -> Answer:
+        """A route that takes events; pages of other origins may use it, too."""
+        try:
+            if incoming.method == "OPTIONS":
+                return self._origins.preflight(incoming.headers, route.methods)
+            origin = self._origins.headers(incoming.header(b"origin"))
+        except Refusal as refusal:
+            return route.answers.refused(refusal)
+        if incoming.method in route.methods:
+            answer = await Exchange(self._service, route, incoming).answer(receive)
+        else:
+            answer = answers.wrong_method(", ".join(route.methods))
+        return answer._replace(headers=(*answer.headers, *origin)) if origin else answer
 
-    def _cluster_info(self, scope: Scope) -> Answer:
-        key = credentials(dict(scope["headers"]).get(b"authorization", b"")).key
+    # -- what takes no events --------------------------------------------------------------
+
+    def _health(self, _incoming: Incoming) -> Answer:
+        healthy = self._service.commit.healthy
+        return answers.HEALTHY if healthy else answers.UNHEALTHY
+
+    def _cluster_info(self, incoming: Incoming) -> Answer:
+        key = credentials(incoming.headers.get(b"authorization", b"")).key
         if self._service.sources.find(key, "rudderstack") is None:
             reason = Reason.BAD_KEY if key else Reason.MISSING_KEY
             return answers.RUDDERSTACK.refused(Refusal(reason))
         return answers.ONE_NODE
+
+    def _version(self, _incoming: Incoming) -> Answer:
+        return answers.VERSION
+
+    def _robots(self, _incoming: Incoming) -> Answer:
+        return answers.ROBOTS
+
+
+_OTHERS: Mapping[str, Callable[[IngestApp, Incoming], Answer]] = {
+    "/healthz": IngestApp._health,  # noqa: SLF001 - its own table
+    "/health": IngestApp._health,  # noqa: SLF001 - its own table
+    "/cluster-info": IngestApp._cluster_info,  # noqa: SLF001 - its own table
+    "/version": IngestApp._version,  # noqa: SLF001 - its own table
+    "/robots.txt": IngestApp._robots,  # noqa: SLF001 - its own table
+}

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     Receive = Callable[[], Awaitable[dict[str, Any]]]
 
 _GZIP_MAGIC = b"\x1f\x8b"
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 #: ``Content-Encoding`` and PostHog's ``compression=``: the codec. Some need a package of their own.
 _ENCODINGS = {
     "": "",
@@ -75,17 +76,23 @@ async def read_bytes(receive: Receive, limit: int, timeout_s: float, load: Load)
 
 def encoding_of(declared: str, body: bytes) -> str:
     """
-    How *body* is compressed; gzip's magic bytes win over what is declared.
+    How *body* is compressed; what it is wins over what is declared.
+
+    gzip and zstd have magic bytes. JSON that is declared compressed was inflated by a proxy that
+    left the header; Brotli may begin like JSON, so there the header is believed.
 
     Raises:
         Refusal: The declared encoding is not one we read.
     """
     if body[:2] == _GZIP_MAGIC:
         return "gzip"
+    if body[:4] == _ZSTD_MAGIC:
+        return "zstd"
     try:
-        return _ENCODINGS[declared.strip().lower()]
+        encoding = _ENCODINGS[declared.strip().lower()]
     except KeyError:
         raise Refusal(Reason.ENCODING) from None
+    return "" if body[:1] in {b"{", b"["} and encoding != "br" else encoding
 
 
 def inflated(body: bytes, encoding: str, limit: int) -> bytes:

@@ -7,6 +7,7 @@ from pathlib import Path  # noqa: TC003 - msgspec reads the annotation
 
 import msgspec
 
+from penstock.collector.address import Proxies
 from penstock.collector.sources import Sources
 from penstock.errors import ConfigError
 
@@ -29,6 +30,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     #: Events in one request. Each costs the pipeline a few µs even when it is ``{}``, so the
     #: bytes alone are no bound.
     events: int = 10_000
+    #: One event, inflated; a bigger one is quarantined. Vendors draw the line at 32 KiB to 1 MiB.
+    event_bytes: int = 1 * MIB
     #: Requests being read or waiting for the disk; more get 503. One flush serves them all.
     in_flight: int = 512
     #: Bytes of bodies held at a time; more get 503.
@@ -82,6 +85,11 @@ class CollectorConfig(msgspec.Struct, frozen=True, kw_only=True):
     sources: Sources = msgspec.field(default_factory=lambda: Sources({}))
     #: Listen on other interfaces than loopback; needs at least one key.
     allow_remote: bool = False
+    #: Pages that may send: origins, or ``*``. Empty: any page, if a key is needed; else those of
+    #: this machine.
+    origins: tuple[str, ...] = ()
+    #: Addresses and networks of proxies whose ``X-Forwarded-For`` is believed.
+    trusted_proxies: tuple[str, ...] = ()
     limits: Limits = Limits()
     sealing: Sealing = Sealing()
     window: Window = Window()
@@ -96,6 +104,7 @@ class CollectorConfig(msgspec.Struct, frozen=True, kw_only=True):
         """
         if not 0 <= self.port <= 65535:  # noqa: PLR2004 - what a TCP port is
             raise ConfigError("port", self.port, "a port is between 0 and 65535")
+        Proxies(self.trusted_proxies)
         if is_loopback(self.host):
             return self
         if not self.allow_remote:

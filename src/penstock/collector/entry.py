@@ -32,7 +32,7 @@ class Head(msgspec.Struct, array_like=True, gc=False, frozen=True):
     dialect: str
     #: The wire form of the body: `penstock.collector.wire.Form`.
     form: str
-    #: ``gzip``, ``deflate`` or empty.
+    #: ``gzip``, ``deflate``, ``zstd``, ``br`` or empty.
     encoding: str
     #: Events in it, refused ones included.
     count: int
@@ -46,8 +46,12 @@ class Head(msgspec.Struct, array_like=True, gc=False, frozen=True):
     ip: str = ""
     #: Bytes of the body when inflated.
     size: int = 0
-    #: ``[(place in the batch, code)]`` of events the answer called refused.
+    #: ``[(place in the batch, code)]`` of events that are quarantined whatever is in them.
     refused: tuple[tuple[int, str], ...] = ()
+    #: Where it was sent, without the query.
+    path: str = ""
+    #: ``User-Agent``.
+    agent: str = ""
 
 
 _DECODER = msgspec.msgpack.Decoder(Head)

@@ -1,5 +1,5 @@
 """
-One POST, from its headers to its answer.
+One request that brings events, from its headers to its answer.
 
 It is authenticated, read, inflated and looked at (`penstock.collector.intake`), appended to the
 log as it came, and answered once the disk has it. Whatever goes wrong on the way is a `Refusal`,
@@ -9,25 +9,29 @@ which the vendor of the route has words for.
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import parse_qs
 
-from penstock.collector.answers import posthog_v1_accepted
+from penstock.collector import pixel
+from penstock.collector.answers import NO_CONTENT, posthog_v1_accepted
 from penstock.collector.auth import credentials, well_formed
-from penstock.collector.body import Gone, encoding_of, inflated, read_bytes
+from penstock.collector.body import Gone, read_bytes
 from penstock.collector.entry import Head, packed
 from penstock.collector.intake import Intake, read_body
+from penstock.collector.parcel import Parcel, opened, opened_legacy
 from penstock.collector.refusal import Reason, Refusal
-from penstock.collector.routes import FAMILY, Route
-from penstock.collector.v1_headers import check_v1_headers, is_json
+from penstock.collector.routes import FAMILY, Carrier, Route
+from penstock.collector.v1_headers import check_v1_headers, is_readable
 from penstock.collector.wire import Form
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable
 
+    from penstock.collector.address import Proxies
     from penstock.collector.answers import Answer, Answers
     from penstock.collector.commit import GroupCommit
     from penstock.collector.config import Limits
+    from penstock.collector.incoming import Incoming
     from penstock.collector.load import Admission, Load
     from penstock.collector.sources import Source, Sources
 
@@ -35,6 +39,10 @@ if TYPE_CHECKING:
 
 #: Characters kept of a header.
 _MOST_HEADER = 200
+#: PostHog believes no earlier ``_`` than this (ms since 1970): old SDKs put other things there.
+_FIRST_SENT = 1_609_459_200_000
+#: And nobody's clock is in the year 2100.
+_LAST_SENT = 4_102_444_800_000
 
 _log = logging.getLogger("penstock.collector")
 
@@ -46,6 +54,7 @@ class Service(NamedTuple):
     sources: Sources
     limits: Limits
     admission: Admission
+    proxies: Proxies
     clock: Callable[[], float]
 
 
@@ -56,15 +65,14 @@ class Exchange:
     Args:
         service: What it shares with the others.
         route: Where it went.
-        scope: ASGI's.
+        incoming: Its head.
     """
 
-    def __init__(self, service: Service, route: Route, scope: Mapping[str, Any]) -> None:
+    def __init__(self, service: Service, route: Route, incoming: Incoming) -> None:
         self._service = service
         self._route = route
-        self._scope = scope
-        self._headers: dict[bytes, bytes] = dict(scope["headers"])
-        self._given = credentials(self._headers.get(b"authorization", b""))
+        self._incoming = incoming
+        self._given = credentials(incoming.headers.get(b"authorization", b""))
         self._source: Source | None = None
         self._answers: Answers = route.answers
         self._dialect = route.dialect
@@ -84,23 +92,23 @@ class Exchange:
         except Gone:
             raise
         except Exception as error:  # noqa: BLE001 - the border: 503 leaves the events with the client
-            _log.error("a request to %s failed: %s", self._scope["path"], type(error).__name__)
+            _log.error("a request to %s failed: %s", self._route.form, type(error).__name__)
             return self._answers.refused(Refusal(Reason.OVERLOADED))
 
     async def _take(self, receive: Receive, load: Load) -> Answer:
         self._check_headers()
-        limits, of_posthog = self._service.limits, self._route.dialect == "posthog"
-        most = limits.posthog_body_bytes if of_posthog else limits.body_bytes
-        body = await read_bytes(receive, most, limits.body_timeout, load)
+        limits, body = self._service.limits, b""
+        if self._incoming.method == "POST":
+            body = await read_bytes(receive, self._most_bytes(), limits.body_timeout, load)
         received_at = self._service.clock()
-        encoding = encoding_of(self._declared_encoding(), body)
-        intake = self._looked_at(body, encoding)
+        parcel = self._opened(body, received_at)
+        intake = read_body(self._route.form, parcel.text, limits.events, limits.event_bytes)
         if self._source is None:
-            self._authenticate(intake.key or self._given.key)
+            self._authenticate(intake.key or self._given.key or self._query_key())
         if intake.events:
-            head = self._head(intake, encoding, received_at)
-            await self._service.commit.write(packed(head, body), int(received_at))
-        elif self._dialect not in {"segment", "dreamdata"}:
+            head = self._head(intake, parcel.encoding, received_at)
+            await self._service.commit.write(packed(head, parcel.kept), int(received_at))
+        elif self._dialect not in {"segment", "dreamdata"} and not self._route.may_be_empty:
             raise Refusal(Reason.EMPTY_BATCH)
         return self._accepted(intake)
 
@@ -113,15 +121,20 @@ class Exchange:
         A Basic user is the key and nothing else is. A Bearer token may be an OAuth token, with
         the key in the body, so it is looked at last; with V1 it is the key.
         """
-        form = self._route.form
-        if form is Form.POSTHOG_V1:
-            check_v1_headers(self._headers)
+        route, headers = self._route, self._incoming.headers
+        if route.form is Form.POSTHOG_V1:
+            check_v1_headers(headers)
             self._authenticate(self._given.key)
-        elif form is not Form.POSTHOG:
+        elif route.dialect != "posthog":
             if self._given.scheme == "basic" and self._given.key:
                 self._authenticate(self._given.key)
-            if not is_json(self._headers.get(b"content-type", b"application/json")):
+            if not is_readable(headers.get(b"content-type", b"")):
                 raise Refusal(Reason.CONTENT_TYPE)
+
+    def _query_key(self) -> str:
+        """A browser that leaves a page, and a picture, can send no headers."""
+        keyed = self._route.carrier not in {Carrier.BODY, Carrier.LEGACY}
+        return self._incoming.query.get("writeKey", "").strip() if keyed else ""
 
     def _authenticate(self, key: str) -> None:
         if not key:
@@ -132,26 +145,32 @@ class Exchange:
             raise Refusal(Reason.BAD_KEY)
         self._source = source
         if not posthog and source.dialect in FAMILY:
-            self._dialect, self._answers = source.dialect, FAMILY[source.dialect]
+            self._dialect = source.dialect
+            if self._route.carrier is Carrier.BODY:
+                self._answers = FAMILY[source.dialect]
 
     # -- what is sent ----------------------------------------------------------------------
 
-    def _declared_encoding(self) -> str:
-        declared: bytes = self._headers.get(b"content-encoding", b"")
-        if self._route.form is Form.POSTHOG:
-            query: str = self._scope["query_string"].decode("latin-1")
-            for hint in parse_qs(query).get("compression", ()):
-                return hint
-        return declared.decode("latin-1")
+    def _most_bytes(self) -> int:
+        limits = self._service.limits
+        posthog = self._route.dialect == "posthog"
+        return limits.posthog_body_bytes if posthog else limits.body_bytes
 
-    def _looked_at(self, body: bytes, encoding: str) -> Intake:
-        """The inflated body lives no longer than this call."""
-        limits, of_posthog = self._service.limits, self._route.dialect == "posthog"
-        most = limits.posthog_inflated_bytes if of_posthog else limits.inflated_bytes
-        return read_body(self._route.form, inflated(body, encoding, most), limits.events)
+    def _opened(self, body: bytes, received_at: float) -> Parcel:
+        incoming, route, limits = self._incoming, self._route, self._service.limits
+        if route.carrier is Carrier.SEGMENT_PIXEL:
+            text = pixel.segment_message(incoming.query)
+            return Parcel(text, "", text)
+        if route.carrier is Carrier.RUDDERSTACK_PIXEL:
+            text = pixel.rudderstack_message(incoming.query, route.type, received_at)
+            return Parcel(text, "", text)
+        if route.carrier is Carrier.LEGACY:
+            return opened_legacy(body, incoming, limits.posthog_inflated_bytes)
+        posthog = route.dialect == "posthog"
+        most = limits.posthog_inflated_bytes if posthog else limits.inflated_bytes
+        return opened(body, incoming.header(b"content-encoding"), most)
 
     def _head(self, intake: Intake, encoding: str, received_at: float) -> Head:
-        client = self._scope.get("client")
         return Head(
             received_at=int(received_at * 1000),
             source=self._source.name if self._source else "",
@@ -160,20 +179,40 @@ class Exchange:
             encoding=encoding,
             count=intake.events,
             type=self._route.type,
-            sent_at=self._text(b"posthog-request-timestamp"),
-            sdk=self._text(b"posthog-sdk-info"),
-            ip=client[0] if client else "",
+            sent_at=self._sent_at(),
+            sdk=self._sdk(),
+            ip=self._service.proxies.client(self._incoming),
             size=intake.size,
             refused=intake.refused,
+            path=self._incoming.path,
+            agent=self._text(b"user-agent"),
         )
 
+    def _sent_at(self) -> str:
+        """When it left, by a header of V1 or by ``_`` in the query, milliseconds since 1970."""
+        if self._route.carrier is not Carrier.LEGACY:
+            return self._text(b"posthog-request-timestamp")
+        text = self._incoming.query.get("_", "")
+        sent = int(text) if text.isascii() and text.isdigit() and len(text) <= 13 else 0  # noqa: PLR2004 - digits until 2286
+        if not _FIRST_SENT <= sent < _LAST_SENT:
+            return ""
+        return datetime.fromtimestamp(sent / 1000, UTC).isoformat(timespec="milliseconds")
+
+    def _sdk(self) -> str:
+        """``name/version``; ``ver`` in the query is how PostHog's SDK in browsers says it."""
+        if self._route.carrier is not Carrier.LEGACY:
+            return self._text(b"posthog-sdk-info")
+        version = self._incoming.query.get("ver", "")[:_MOST_HEADER]
+        return f"web/{version}" if version else ""
+
     def _text(self, name: bytes) -> str:
-        value: bytes = self._headers.get(name, b"")
-        return value.decode("latin-1").strip()[:_MOST_HEADER]
+        return self._incoming.header(name)[:_MOST_HEADER]
 
     # -- what is said ----------------------------------------------------------------------
 
     def _accepted(self, intake: Intake) -> Answer:
         if self._route.form is Form.POSTHOG_V1:
             return posthog_v1_accepted(intake.verdicts, self._text(b"posthog-request-id"))
+        if self._route.carrier is Carrier.LEGACY and self._incoming.query.get("beacon") == "1":
+            return NO_CONTENT
         return self._answers.accepted

@@ -52,7 +52,7 @@ def decode_batch(frame: Frame, body: bytes) -> None:
     Raises:
         Refusal: It is no batch; ingest would have refused it.
     """
-    batch = _plainly(plain.BATCH, body)
+    batch = None if frame.head.refused else _plainly(plain.BATCH, body)
     rows = None if batch is None else _within(frame, batch).of(batch.batch)
     if rows is None:
         _one_by_one(frame, body)
@@ -62,7 +62,12 @@ def decode_batch(frame: Frame, body: bytes) -> None:
 
 def decode_single(frame: Frame, body: bytes) -> None:
     """Decode ``/v1/track`` and its siblings into *frame*."""
-    _decode_item(PlainRows(frame, Shared()), plain.BY_TYPE[frame.head.type], 0, body)
+    way = PlainRows(frame, Shared())
+    decoder = plain.BY_TYPE.get(frame.head.type)
+    if decoder is None:
+        _careful(frame, way.shared, 0, body)
+    else:
+        _decode_item(way, decoder, 0, body)
 
 
 def _one_by_one(frame: Frame, body: bytes) -> None:
@@ -83,7 +88,7 @@ def _within(frame: Frame, envelope: SegmentBatch | plain.Batch) -> PlainRows:
 def _decode_item(
     way: PlainRows, decoder: msgspec.json.Decoder[plain.Message], position: int, raw: bytes
 ) -> None:
-    odd = way.frame.mended and REPLACEMENT in raw
+    odd = bool(way.frame.head.refused) or (way.frame.mended and REPLACEMENT in raw)
     message = None if odd else _plainly(decoder, raw)
     row = None if message is None else way.row(position, message)
     if row is None:
@@ -103,6 +108,7 @@ def _careful(frame: Frame, shared: Shared, position: int, raw: bytes) -> None:
     item = None
     try:
         item = parsed(raw)
+        frame.check_refused(position)
         _receive(frame, shared, position, item, frame.mending_of(raw))
     except Unreadable as unreadable:
         frame.quarantine(position, raw, unreadable.reason)

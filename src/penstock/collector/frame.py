@@ -11,6 +11,7 @@ from penstock.collector.changes import TEXT, changes_of
 from penstock.collector.clock import corrected_time, read_time
 from penstock.collector.rows import Decoded, Event, Quarantined, made_up_id
 from penstock.collector.surrogates import REPLACEMENT, mended
+from penstock.dialects._receiving import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -52,7 +53,17 @@ class Frame:
         request: Its ordinal there.
     """
 
-    __slots__ = ("decoded", "head", "ip", "lane", "mended", "received", "request", "sent")
+    __slots__ = (
+        "_refused",
+        "decoded",
+        "head",
+        "ip",
+        "lane",
+        "mended",
+        "received",
+        "request",
+        "sent",
+    )
 
     def __init__(self, head: Head, lane: str, request: int) -> None:
         self.head = head
@@ -61,6 +72,7 @@ class Frame:
         self.ip = head.ip or None
         #: The body had to be mended as a whole to be cut into its items.
         self.mended = False
+        self._refused = dict(head.refused)
         #: Microseconds since 1970.
         self.received = head.received_at * 1000
         #: When the request left, if its envelope or a header says so.
@@ -71,6 +83,16 @@ class Frame:
         """The word for an item whose text had to be mended, if it had to."""
         here = REPLACEMENT in raw if self.mended else mended(raw) != raw
         return (TEXT,) if here else ()
+
+    def check_refused(self, position: int) -> None:
+        """
+        Make sure that ingest has not refused the item at *position*.
+
+        Raises:
+            Refused: It has; with the code it has answered.
+        """
+        if self._refused and (code := self._refused.get(position)):
+            raise Refused(code)
 
     def id_at(self, position: int) -> str:
         """An id for an event that came without."""

@@ -53,12 +53,11 @@ def decode_v1(frame: Frame, body: bytes) -> None:
 
 
 def _decode(frame: Frame, items: Sequence[Raw], *, strict: bool = False) -> None:
-    dropped = dict(frame.head.refused)
     for position, raw in enumerate(items):
         item, text_of = None, bytes(raw)
         try:
             item = parsed(text_of)
-            _refuse(dropped.get(position))
+            frame.check_refused(position)
             _receive(frame, position, item, frame.mending_of(text_of), strict=strict)
         except Unreadable as unreadable:
             frame.quarantine(position, text_of, unreadable.reason)
@@ -67,11 +66,6 @@ def _decode(frame: Frame, items: Sequence[Raw], *, strict: bool = False) -> None
             frame.quarantine(position, text_of, refused.code, refused.detail, uuid)
         except Exception as error:  # noqa: BLE001 - the border: our fault costs one event, not all
             frame.quarantine(position, text_of, "undecodable", type(error).__name__)
-
-
-def _refuse(code: str | None) -> None:
-    if code:
-        raise Refused(code)
 
 
 def _receive(

@@ -137,7 +137,7 @@ def _run(
         raise _unwritable(layout, error) from error
     pipeline = PipelineProcess(config)
     try:
-        server = _Server(_settings(IngestApp(commit, config.sources, config.limits)))
+        server = _Server(_settings(IngestApp(commit, config)))
         server.on_started = lambda: ready(_address(config, listener))
         with _stopping(server):
             _calm_collector()

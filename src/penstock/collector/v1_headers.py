@@ -17,6 +17,10 @@ from penstock.collector.refusal import Reason, Refusal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_READABLE = frozenset({
+    b"", b"application/json", b"text/plain", b"application/octet-stream", b"application/gzip",
+    b"application/x-gzip",
+})  # fmt: skip
 _REQUIRED = {
     b"content-type": "Content-Type",
     b"user-agent": "User-Agent",
@@ -68,6 +72,11 @@ def _check_values(headers: Mapping[bytes, bytes]) -> None:
 def is_json(content_type: bytes) -> bool:
     """Whether a ``Content-Type`` is JSON; parameters do not matter."""
     return content_type.partition(b";")[0].strip().lower() == b"application/json"
+
+
+def is_readable(content_type: bytes) -> bool:
+    """Whether a ``Content-Type`` may be JSON: browsers send text to be spared a preflight."""
+    return content_type.partition(b";")[0].strip().lower() in _READABLE
 
 
 def _text(headers: Mapping[bytes, bytes], name: bytes) -> str:
