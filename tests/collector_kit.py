@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import orjson
 
 from penstock.collector.app import IngestApp
+from penstock.collector.board import Board
 from penstock.collector.commit import GroupCommit
 from penstock.collector.config import CollectorConfig, Limits
 from penstock.collector.decoding import decode_entry
@@ -82,6 +83,7 @@ class Bench:
 
     def __init__(self, *keys: str, limits: Limits | None = None, **settings: Any) -> None:
         self.log = MemoryLog()
+        self.board = Board.create(1)
         self.config = CollectorConfig(
             store=Path("nowhere"),
             sources=Sources.parse(keys),
@@ -111,7 +113,7 @@ class Bench:
         self, method: str, path: str, body: bytes, headers: Mapping[str, str] | None, query: str
     ) -> Reply:
         commit = GroupCommit(lambda: self.log)
-        app = IngestApp(commit, self.config, clock=lambda: NOW)
+        app = IngestApp(commit, self.config, self.board, clock=lambda: NOW)
         reply = await call(app, method, path, body, headers, query)
         await commit.close()
         return reply

@@ -53,12 +53,24 @@ def children(pid: int) -> list[int]:
     return [child for child in found if is_alive(child)]
 
 
+def role_of(pid: int) -> str:
+    """What a process of the collector is: ``pipeline`` or ``worker``; empty when it has ended."""
+    with contextlib.suppress(OSError):
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        if b"penstock.collector" in words:
+            return words[words.index(b"penstock.collector") + 1].decode()
+    return ""
+
+
 #: ``penstock serve`` with a pipeline that seals all the time.
 _HASTY = """
 import json, sys
 from pathlib import Path
 from penstock.collector import CollectorConfig, Sealing, serve
-config = CollectorConfig(store=Path(sys.argv[1]), port=0, sealing=Sealing(seconds=0.02, poll=0.01))
+config = CollectorConfig(
+    store=Path(sys.argv[1]), port=int(sys.argv[3]), workers=int(sys.argv[2]),
+    sealing=Sealing(seconds=0.02, poll=0.01),
+)
 serve(config, ready=lambda address: print(json.dumps(address._asdict()), flush=True))
 """
 
@@ -70,12 +82,23 @@ class ServedCollector:
     Args:
         store: Its store.
         hasty: Seal all the time, so that whatever happens, happens while it seals.
+        workers: Processes that take requests.
+        port: Where to listen; 0 takes a free one.
+        options: Further ones of the command.
     """
 
-    def __init__(self, store: Path, *, hasty: bool = False) -> None:
-        options = ["-m", "penstock", "serve", "--port", "0", "--store"]
+    def __init__(
+        self,
+        store: Path,
+        *options: str,
+        hasty: bool = False,
+        workers: int = 1,
+        port: int = 0,
+    ) -> None:
+        serve = ["-m", "penstock", "serve", "--port", str(port), "--workers", str(workers)]
+        own = ["-c", _HASTY, str(store), str(workers), str(port)]
         self.process = subprocess.Popen(
-            [sys.executable, *(["-c", _HASTY] if hasty else options), str(store)],
+            [sys.executable, *(own if hasty else [*serve, "--store", str(store), *options])],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": _ROOT},
@@ -86,7 +109,11 @@ class ServedCollector:
         self.told: dict[str, Any] = json.loads(line)
         self.pid = self.process.pid
         self.port = int(self.told["url"].rpartition(":")[2])
-        self.pipeline: int = wait_for(lambda: children(self.pid), "the pipeline")[0]
+        self.pipeline: int = wait_for(lambda: self.running("pipeline"), "the pipeline")[0]
+
+    def running(self, role: str) -> list[int]:
+        """The processes of a role that run now."""
+        return [pid for pid in children(self.pid) if role_of(pid) == role]
 
     def post(self, path: str, body: object, headers: dict[str, str] | None = None) -> int:
         """The status of one request."""
@@ -94,6 +121,16 @@ class ServedCollector:
         try:
             connection.request("POST", path, json.dumps(body), headers or basic("k"))
             return connection.getresponse().status
+        finally:
+            connection.close()
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Status and body of a GET."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE)
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
         finally:
             connection.close()
 

@@ -10,6 +10,7 @@ import pytest
 
 from collector_kit import NOW, MemoryLog, basic
 from penstock.collector.app import IngestApp
+from penstock.collector.board import Board
 from penstock.collector.body import Gone, read_bytes
 from penstock.collector.commit import GroupCommit
 from penstock.collector.config import CollectorConfig, Limits
@@ -33,7 +34,7 @@ async def never() -> dict[str, Any]:
 
 def app_with(**limits: Any) -> IngestApp:
     config = CollectorConfig(store=Path("nowhere"), limits=Limits(**limits))
-    return IngestApp(GroupCommit(MemoryLog), config, clock=lambda: NOW)
+    return IngestApp(GroupCommit(MemoryLog), config, Board.create(1), clock=lambda: NOW)
 
 
 async def answer(app: IngestApp, receive: Any) -> tuple[int, dict[bytes, bytes]] | None:

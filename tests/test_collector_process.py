@@ -74,9 +74,7 @@ def test_a_kill_loses_nothing_answered_and_stores_nothing_twice(
 
 
 def _new_pipeline(collector: ServedCollector, old: int) -> int:
-    from collector_process import children
-
-    return next((pid for pid in children(collector.pid) if pid != old), 0)
+    return next((pid for pid in collector.running("pipeline") if pid != old), 0)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

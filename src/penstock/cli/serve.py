@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,8 @@ import click
 from penstock.cli._exit import Exit, epilog
 from penstock.cli._output import Output, json_option
 from penstock.cli._store import store_option
-from penstock.collector import CollectorConfig, Sources, serve
+from penstock.collector import CollectorConfig, Limits, Sources, serve
+from penstock.collector.logs import FORMATS, set_up
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,9 +47,55 @@ if TYPE_CHECKING:
 @click.option(
     "--allow-remote", is_flag=True, help="Listen on other addresses than loopback; needs a key."
 )
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Processes that take requests. One takes hundreds of thousands of events a second.",
+)
+@click.option(
+    "--origin",
+    "origins",
+    metavar="ORIGIN",
+    multiple=True,
+    help="Pages that may send, such as https://shop.example or https://*.shop.example; may be "
+    "repeated. Without any: all pages, or only those of this machine if no key is needed.",
+)
+@click.option(
+    "--trusted-proxy",
+    "proxies",
+    metavar="NETWORK",
+    multiple=True,
+    help="Address or network of a proxy whose X-Forwarded-For is believed; may be repeated.",
+)
+@click.option(
+    "--rate",
+    type=click.FloatRange(0),
+    default=0,
+    help="Events per second that one source may send; 0, the default, sets no bound.",
+)
+@click.option(
+    "--log-format",
+    type=click.Choice(FORMATS),
+    default="text",
+    show_default=True,
+    help="Log lines for people, or one JSON object each.",
+)
 @json_option
 def serve_command(
-    *, host: str, port: int, store: Path, keys: tuple[str, ...], allow_remote: bool, as_json: bool
+    *,
+    host: str,
+    port: int,
+    store: Path,
+    keys: tuple[str, ...],
+    allow_remote: bool,
+    workers: int,
+    origins: tuple[str, ...],
+    proxies: tuple[str, ...],
+    rate: float,
+    log_format: str,
+    as_json: bool,
 ) -> None:
     """
     Run a collector on this machine, until it is interrupted.
@@ -57,11 +103,19 @@ def serve_command(
     It takes what SDKs of Segment, RudderStack, Dreamdata and PostHog send, answers once the disk
     has it, and stores events as Parquet files: see them with "penstock events".
     """
-    logging.basicConfig(format="penstock: %(message)s", level=logging.WARNING)
-    sources = Sources.parse(keys)
     config = CollectorConfig(
-        store=store, host=host, port=port, sources=sources, allow_remote=allow_remote
+        store=store,
+        host=host,
+        port=port,
+        sources=Sources.parse(keys),
+        allow_remote=allow_remote,
+        workers=workers,
+        origins=origins,
+        trusted_proxies=proxies,
+        limits=Limits(events_per_second=rate),
+        log_format=log_format,
     )
+    set_up(log_format, "server")
     output = Output(as_json=as_json)
     serve(config, ready=lambda address: _announce(output, address))
 

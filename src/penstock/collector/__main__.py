@@ -1,10 +1,20 @@
-"""The pipeline process: ``python -m penstock.collector SETTINGS``, started by `penstock serve`."""
+"""
+A process of the collector: ``python -m penstock.collector ROLE JSON``, started by another.
+
+The configuration follows on standard input; see `penstock.collector.children`.
+"""
 
 from __future__ import annotations
 
 import sys
 
-from penstock.collector.process import run_pipeline
-
 if __name__ == "__main__":
-    run_pipeline(sys.argv[1])
+    role, arguments = sys.argv[1:]
+    if role == "worker":
+        from penstock.collector.worker import run_worker
+
+        run_worker(arguments)
+    else:
+        from penstock.collector.process import run_pipeline
+
+        run_pipeline()

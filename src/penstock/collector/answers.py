@@ -211,7 +211,6 @@ POSTHOG = Answers(json_answer(200, {"status": 1}), _posthog_refused)
 POSTHOG_V1 = Answers(json_answer(200, {"results": {}}), _posthog_v1_refused)
 
 HEALTHY = json_answer(200, {"status": "ok"})
-UNHEALTHY = json_answer(503, {"status": "the log cannot be written"}, (b"retry-after", b"1"))
 VERSION = json_answer(200, {"Version": __version__, "server": "penstock"})
 #: Nothing here is for search engines.
 ROBOTS = Answer(200, (_TEXT,), b"User-agent: *\nDisallow: /\n")
@@ -219,6 +218,11 @@ ROBOTS = Answer(200, (_TEXT,), b"User-agent: *\nDisallow: /\n")
 NO_CONTENT = Answer(204, (), b"")
 ONE_NODE = json_answer(200, {"nodeCount": 1})
 NOT_FOUND = json_answer(404, {"error": "not found"})
+
+
+def not_ready(why: str) -> Answer:
+    """Say that requests should go elsewhere for now."""
+    return json_answer(503, {"status": why}, (b"retry-after", b"1"))
 
 
 def wrong_method(allowed: str) -> Answer:

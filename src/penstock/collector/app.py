@@ -11,19 +11,24 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.collector import answers
 from penstock.collector.address import Proxies
+from penstock.collector.answers import Answer
 from penstock.collector.auth import credentials
 from penstock.collector.body import Gone
 from penstock.collector.cors import ANY, LOOPBACK, Origins
 from penstock.collector.exchange import Exchange, Service
+from penstock.collector.health import Health
 from penstock.collector.incoming import Incoming
+from penstock.collector.layout import Layout
 from penstock.collector.load import Admission
+from penstock.collector.meters import HEALTHY, Meter
+from penstock.collector.rates import Rates
 from penstock.collector.refusal import Reason, Refusal
 from penstock.collector.routes import INTAKES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from penstock.collector.answers import Answer
+    from penstock.collector.board import Board
     from penstock.collector.commit import GroupCommit
     from penstock.collector.config import CollectorConfig
     from penstock.collector.routes import Route
@@ -40,6 +45,8 @@ class IngestApp:
     Args:
         commit: Where requests become durable.
         config: Who may send, and how much.
+        board: What all workers share.
+        number: This worker's row of it.
         clock: Seconds since 1970.
     """
 
@@ -47,12 +54,27 @@ class IngestApp:
         self,
         commit: GroupCommit,
         config: CollectorConfig,
+        board: Board,
+        number: int = 0,
         clock: Callable[[], float] = time.time,
     ) -> None:
         limits, sources = config.limits, config.sources
         admission = Admission(limits.in_flight, limits.held_bytes)
-        proxies = Proxies(config.trusted_proxies)
-        self._service = Service(commit, sources, limits, admission, proxies, clock)
+        self._service = Service(
+            commit=commit,
+            sources=sources,
+            limits=limits,
+            admission=admission,
+            proxies=Proxies(config.trusted_proxies),
+            rates=Rates(board.rates, limits.events_per_second),
+            meter=Meter(board.row(number)),
+            clock=clock,
+        )
+        self._layout = Layout(config.store)
+        self._board = board
+        self._condition = Health(commit, admission, limits, self._layout.log)
+        #: Set when the server is stopping: it still answers, but is not ready for more.
+        self.stopping = False
         self._origins = Origins(config.origins or (LOOPBACK if sources.open else ANY))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -105,11 +127,31 @@ class IngestApp:
             answer = answers.wrong_method(", ".join(route.methods))
         return answer._replace(headers=(*answer.headers, *origin)) if origin else answer
 
+    def tick(self) -> None:
+        """Tell the other processes how this one is."""
+        meter, admission = self._service.meter, self._service.admission
+        meter.set(HEALTHY, self._service.commit.healthy)
+        meter.load(admission.requests, admission.held_bytes)
+
     # -- what takes no events --------------------------------------------------------------
 
     def _health(self, _incoming: Incoming) -> Answer:
-        healthy = self._service.commit.healthy
-        return answers.HEALTHY if healthy else answers.UNHEALTHY
+        """Whether this process runs: it answers."""
+        return answers.HEALTHY
+
+    def _readiness(self, _incoming: Incoming) -> Answer:
+        trouble = "stopping" if self.stopping else self._condition.trouble()
+        return answers.not_ready(trouble) if trouble else answers.HEALTHY
+
+    def _metrics(self, _incoming: Incoming) -> Answer:
+        from penstock.collector import metrics  # a while to import, and not always asked for
+
+        self.tick()
+        try:
+            body = metrics.exposition(self._board, self._layout)
+        except (OSError, ValueError):
+            return answers.not_ready("the store's ledger cannot be read")
+        return Answer(200, ((b"content-type", metrics.CONTENT_TYPE.encode()),), body)
 
     def _cluster_info(self, incoming: Incoming) -> Answer:
         key = credentials(incoming.headers.get(b"authorization", b"")).key
@@ -127,7 +169,9 @@ class IngestApp:
 
 _OTHERS: Mapping[str, Callable[[IngestApp, Incoming], Answer]] = {
     "/healthz": IngestApp._health,  # noqa: SLF001 - its own table
-    "/health": IngestApp._health,  # noqa: SLF001 - its own table
+    "/health": IngestApp._readiness,  # noqa: SLF001 - its own table
+    "/readyz": IngestApp._readiness,  # noqa: SLF001 - its own table
+    "/metrics": IngestApp._metrics,  # noqa: SLF001 - its own table
     "/cluster-info": IngestApp._cluster_info,  # noqa: SLF001 - its own table
     "/version": IngestApp._version,  # noqa: SLF001 - its own table
     "/robots.txt": IngestApp._robots,  # noqa: SLF001 - its own table

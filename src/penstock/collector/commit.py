@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -30,16 +31,24 @@ class GroupCommit:
 
     Args:
         open_log: Opens a fresh log; called again after a log failed. May raise `OSError`.
+        on_flush: Told how many seconds each flush took and how many requests it was for.
     """
 
-    def __init__(self, open_log: Callable[[], RequestLog]) -> None:
+    def __init__(
+        self,
+        open_log: Callable[[], RequestLog],
+        on_flush: Callable[[float, int], None] = lambda _seconds, _requests: None,
+    ) -> None:
         self._open_log = open_log
+        self._on_flush = on_flush
         self._log: RequestLog | None = None
         self._waiting: list[asyncio.Future[None]] = []
         self._flushing: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="penstock-fsync")
         #: Whether the last attempt to write succeeded.
         self.healthy = True
+        #: When the last attempt that did not failed, by the monotonic clock.
+        self.failed_at = 0.0
 
     def open(self) -> None:
         """
@@ -77,6 +86,7 @@ class GroupCommit:
         loop = asyncio.get_running_loop()
         while self._waiting:
             group, self._waiting = self._waiting, []
+            began = time.perf_counter()
             try:
                 await loop.run_in_executor(self._thread, log.sync)
             except OSError as error:
@@ -85,14 +95,20 @@ class GroupCommit:
                 self._waiting = []
                 self._give_up(log)
             else:
-                self.healthy = True
+                self._succeeded()
                 _release(group)
+                self._on_flush(time.perf_counter() - began, len(group))
         self._flushing = None
+
+    def _succeeded(self) -> None:
+        if not self.healthy:
+            _log.warning("the request log can be written again")
+        self.healthy = True
 
     def _failed(self, error: OSError) -> None:
         if self.healthy:  # once, not for each request
             _log.error("the request log cannot be written: %s", error.strerror or error)
-        self.healthy = False
+        self.healthy, self.failed_at = False, time.monotonic()
 
     def _give_up(self, log: RequestLog) -> None:
         """After a failed flush the kernel no longer knows what is on disk: never ask again."""

@@ -8,6 +8,7 @@ from pathlib import Path  # noqa: TC003 - msgspec reads the annotation
 import msgspec
 
 from penstock.collector.address import Proxies
+from penstock.collector.logs import FORMATS
 from penstock.collector.sources import Sources
 from penstock.errors import ConfigError
 
@@ -32,6 +33,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     events: int = 10_000
     #: One event, inflated; a bigger one is quarantined. Vendors draw the line at 32 KiB to 1 MiB.
     event_bytes: int = 1 * MIB
+    #: Events per second that one source may send, over all workers; 0 sets no bound. Ten seconds'
+    #: worth may come at once.
+    events_per_second: float = 0
     #: Requests being read or waiting for the disk; more get 503. One flush serves them all.
     in_flight: int = 512
     #: Bytes of bodies held at a time; more get 503.
@@ -85,6 +89,10 @@ class CollectorConfig(msgspec.Struct, frozen=True, kw_only=True):
     sources: Sources = msgspec.field(default_factory=lambda: Sources({}))
     #: Listen on other interfaces than loopback; needs at least one key.
     allow_remote: bool = False
+    #: Processes that take requests.
+    workers: int = 1
+    #: ``text`` for people, ``json`` for whatever collects log lines.
+    log_format: str = "text"
     #: Pages that may send: origins, or ``*``. Empty: any page, if a key is needed; else those of
     #: this machine.
     origins: tuple[str, ...] = ()
@@ -104,6 +112,10 @@ class CollectorConfig(msgspec.Struct, frozen=True, kw_only=True):
         """
         if not 0 <= self.port <= 65535:  # noqa: PLR2004 - what a TCP port is
             raise ConfigError("port", self.port, "a port is between 0 and 65535")
+        if self.workers < 1:
+            raise ConfigError("workers", self.workers, "there must be at least one")
+        if self.log_format not in FORMATS:
+            raise ConfigError("log_format", self.log_format, f"one of {', '.join(FORMATS)}")
         Proxies(self.trusted_proxies)
         if is_loopback(self.host):
             return self

@@ -18,6 +18,7 @@ from penstock.collector.auth import credentials, well_formed
 from penstock.collector.body import Gone, read_bytes
 from penstock.collector.entry import Head, packed
 from penstock.collector.intake import Intake, read_body
+from penstock.collector.meters import ACCEPTED
 from penstock.collector.parcel import Parcel, opened, opened_legacy
 from penstock.collector.refusal import Reason, Refusal
 from penstock.collector.routes import FAMILY, Carrier, Route
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from penstock.collector.config import Limits
     from penstock.collector.incoming import Incoming
     from penstock.collector.load import Admission, Load
+    from penstock.collector.meters import Meter
+    from penstock.collector.rates import Rates
     from penstock.collector.sources import Source, Sources
 
     Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -55,6 +58,8 @@ class Service(NamedTuple):
     limits: Limits
     admission: Admission
     proxies: Proxies
+    rates: Rates
+    meter: Meter
     clock: Callable[[], float]
 
 
@@ -86,14 +91,20 @@ class Exchange:
         """
         try:
             with self._service.admission.enter() as load:
-                return await self._take(receive, load)
-        except Refusal as refusal:
-            return self._answers.refused(refusal)
+                answer = await self._take(receive, load)
         except Gone:
             raise
+        except Refusal as refusal:
+            return self._refused(refusal)
         except Exception as error:  # noqa: BLE001 - the border: 503 leaves the events with the client
             _log.error("a request to %s failed: %s", self._route.form, type(error).__name__)
-            return self._answers.refused(Refusal(Reason.OVERLOADED))
+            return self._refused(Refusal(Reason.OVERLOADED))
+        self._service.meter.request(self._dialect, ACCEPTED)
+        return answer
+
+    def _refused(self, refusal: Refusal) -> Answer:
+        self._service.meter.request(self._dialect, refusal.reason.value)
+        return self._answers.refused(refusal)
 
     async def _take(self, receive: Receive, load: Load) -> Answer:
         self._check_headers()
@@ -106,8 +117,10 @@ class Exchange:
         if self._source is None:
             self._authenticate(intake.key or self._given.key or self._query_key())
         if intake.events:
+            self._service.rates.charge(self._source_name(), intake.events)
             head = self._head(intake, parcel.encoding, received_at)
             await self._service.commit.write(packed(head, parcel.kept), int(received_at))
+            self._service.meter.accepted(self._dialect, intake.events, len(parcel.kept))
         elif self._dialect not in {"segment", "dreamdata"} and not self._route.may_be_empty:
             raise Refusal(Reason.EMPTY_BATCH)
         return self._accepted(intake)
@@ -148,6 +161,10 @@ class Exchange:
             self._dialect = source.dialect
             if self._route.carrier is Carrier.BODY:
                 self._answers = FAMILY[source.dialect]
+        self._service.rates.charge(source.name, 0)  # mostly before its body is read
+
+    def _source_name(self) -> str:
+        return self._source.name if self._source else ""
 
     # -- what is sent ----------------------------------------------------------------------
 
@@ -173,7 +190,7 @@ class Exchange:
     def _head(self, intake: Intake, encoding: str, received_at: float) -> Head:
         return Head(
             received_at=int(received_at * 1000),
-            source=self._source.name if self._source else "",
+            source=self._source_name(),
             dialect=self._dialect,
             form=self._route.form.value,
             encoding=encoding,

@@ -1,5 +1,5 @@
 """
-`penstock serve`: the ingest worker in this process, the pipeline in another.
+`penstock serve`: an ingest worker in this process, or several in their own, and the pipeline.
 
 Stopping is clean on SIGTERM and SIGINT: no new requests, those in flight are answered, the log is
 closed, and the pipeline seals what there is. A second SIGINT does not wait for slow clients.
@@ -7,43 +7,37 @@ closed, and the pipeline seals what there is. A second SIGINT does not wait for 
 
 from __future__ import annotations
 
-import gc
+import logging
 import signal
-import socket
-import sys
 import threading
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, NamedTuple
 
-from penstock.collector.app import IngestApp
-from penstock.collector.commit import GroupCommit
+from penstock.collector.board import Board
 from penstock.collector.layout import Layout
+from penstock.collector.listeners import listening
 from penstock.collector.log import LaneLog
-from penstock.collector.process import PipelineProcess
+from penstock.collector.logs import FACTS
+from penstock.collector.meters import Meter
+from penstock.collector.process import start_pipeline
+from penstock.collector.supervisor import Supervisor
+from penstock.collector.worker import Worker
 from penstock.errors import ConfigError, MissingExtraError, PenstockError
 from penstock.journal._locks import FileLock
 
-try:
-    import uvicorn
-except ImportError as error:  # pragma: no cover - needs an installation without the extra
-    raise MissingExtraError("uvicorn", "collector") from error
-
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from penstock.collector.config import CollectorConfig
 
-#: Seconds that requests in flight get when the server stops.
-_GRACE_S = 10
+_log = logging.getLogger("penstock.collector")
+
 #: Seconds the pipeline gets to seal what there is; what is left waits in the log.
 _DRAIN_S = 60.0
-#: Seconds an idle connection is kept: SDKs send every few seconds.
-_KEEP_ALIVE_S = 75
-#: Collections of young objects per so many allocations: decoding makes many, none in cycles.
-_GC_THRESHOLD = 50_000
-_NEEDED = ("httptools", "pyarrow", "duckdb")
+_NEEDED = ("httptools", "pyarrow", "duckdb", "prometheus_client")
 
 
 class StoreBusyError(PenstockError):
@@ -66,7 +60,7 @@ def serve(
     config: CollectorConfig, ready: Callable[[Address], None] = lambda _address: None
 ) -> None:
     """
-    Run a collector until SIGTERM or SIGINT; takes over the process's garbage collector settings.
+    Run a collector until SIGTERM or SIGINT; takes over the process's garbage collector and allocator.
 
     Args:
         config: See `CollectorConfig`.
@@ -83,8 +77,8 @@ def serve(
     layout = Layout(config.store)
     lock = _locked(layout)
     try:
-        with _listening(config) as listener:
-            _run(config, layout, listener, ready)
+        with listening(config) as listeners:
+            _run(config, listeners, ready)
     finally:
         lock.release()
 
@@ -92,13 +86,15 @@ def serve(
 def _check_installed() -> None:
     for package in _NEEDED:
         if find_spec(package) is None:
-            raise MissingExtraError(package, "collector")
+            raise MissingExtraError(package.replace("_", "-"), "collector")
 
 
 def _locked(layout: Layout) -> FileLock:
     try:
         layout.root.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock = FileLock.acquire(layout.serve_lock)
+        if lock is not None:
+            LaneLog(layout.log, limit_bytes=0).close()  # only to see that it can be written
     except OSError as error:
         raise _unwritable(layout, error) from error
     if lock is None:
@@ -110,67 +106,33 @@ def _unwritable(layout: Layout, error: OSError) -> ConfigError:
     return ConfigError("store", str(layout.root), f"cannot be written: {error.strerror or error}")
 
 
-@contextmanager
-def _listening(config: CollectorConfig) -> Iterator[socket.socket]:
-    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((config.host, config.port))
-        except OSError as error:
-            reason = f"cannot listen there: {error.strerror or error}"
-            raise ConfigError("port", f"{config.host}:{config.port}", reason) from error
-        yield listener
-
-
 def _run(
     config: CollectorConfig,
-    layout: Layout,
-    listener: socket.socket,
+    listeners: list[socket.socket],
     ready: Callable[[Address], None],
 ) -> None:
-    limit = config.limits.log_bytes
-    commit = GroupCommit(lambda: LaneLog(layout.log, limit_bytes=limit))
+    board = Board.create(config.workers + 1)
+    address = _address(config, listeners[0])
+    pipeline = start_pipeline(config, Meter(board.row(config.workers)))
+
+    def started() -> None:
+        facts = {"url": address.url, "workers": config.workers, "store": address.store}
+        _log.info("collecting", extra={FACTS: facts})
+        ready(address)
+
     try:
-        commit.open()
-    except OSError as error:
-        raise _unwritable(layout, error) from error
-    pipeline = PipelineProcess(config)
-    try:
-        server = _Server(_settings(IngestApp(commit, config)))
-        server.on_started = lambda: ready(_address(config, listener))
-        with _stopping(server):
-            _calm_collector()
-            server.run([listener])
+        if config.workers == 1:
+            worker = Worker(config, board, 0)
+            with _stopping(worker.stop):
+                worker.run(listeners[0], started)
+        else:
+            supervisor = Supervisor(config, board, listeners)
+            with _stopping(supervisor.stop):
+                supervisor.run(started)
     finally:
-        pipeline.stop(_DRAIN_S)
-
-
-def _settings(app: IngestApp) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        interface="asgi3",
-        http="httptools",
-        loop="auto" if sys.platform == "win32" else "uvloop",
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        timeout_keep_alive=_KEEP_ALIVE_S,
-        timeout_graceful_shutdown=_GRACE_S,
-    )
-
-
-class _Server(uvicorn.Server):
-    """Says when it is reachable."""
-
-    on_started: Callable[[], None]
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.on_started()
+        _log.info("stopping: sealing what there is")
+        sealed = pipeline.stop(_DRAIN_S)
+        _log.info("stopped", extra={FACTS: {"sealed": sealed}})
 
 
 def _address(config: CollectorConfig, listener: socket.socket) -> Address:
@@ -180,29 +142,20 @@ def _address(config: CollectorConfig, listener: socket.socket) -> Address:
 
 
 @contextmanager
-def _stopping(server: uvicorn.Server) -> Iterator[None]:
+def _stopping(stop: Callable[[], None]) -> Iterator[None]:
     """
-    Have signals stop the server, and nothing else.
+    Have signals call *stop*, and nothing else.
 
-    The server handles them while it runs, and raises them once more when it has stopped; without
+    uvicorn handles them while it runs, and raises them once more when it has stopped; without
     handlers of ours that would end the process before the pipeline has sealed.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-
-    def stop(_number: int, _frame: object) -> None:
-        server.should_exit = True
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, lambda _number, _frame: stop()) for number in numbers}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _calm_collector() -> None:
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_GC_THRESHOLD, 20, 100)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from penstock.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 #: Dialects a source may declare.
 DIALECTS = ("segment", "rudderstack", "dreamdata", "posthog")
@@ -63,6 +63,17 @@ class Sources:
             if by_key.setdefault(key, source) != source:
                 raise ConfigError("key", source.name, "this key belongs to another source already")
         return cls(by_key)
+
+    def digests(self) -> dict[str, Source]:
+        """``{digest of a key, in hex: its source}``."""
+        return {digest.hex(): source for digest, source in self._by_digest.items()}
+
+    @classmethod
+    def from_digests(cls, by_digest: Mapping[str, Sequence[str]]) -> Sources:
+        """Undo `digests`."""
+        made = cls({})
+        made._by_digest = {bytes.fromhex(d): Source(*source) for d, source in by_digest.items()}
+        return made
 
     @property
     def open(self) -> bool:
