@@ -60,7 +60,9 @@ def serve(
     config: CollectorConfig, ready: Callable[[Address], None] = lambda _address: None
 ) -> None:
     """
-    Run a collector until SIGTERM or SIGINT; takes over the process's garbage collector and allocator.
+    Run a collector until SIGTERM or SIGINT.
+
+    It takes over the process's garbage collector and allocator.
 
     Args:
         config: See `CollectorConfig`.
