@@ -30,7 +30,7 @@ VALUES = st.recursive(
     max_leaves=6,
 )
 OBJECTS = st.dictionaries(
-    TEXT | st.sampled_from(["library", "ip", "All", "all"]), VALUES, max_size=4
+    TEXT | st.sampled_from(["library", "ip", "All", "all", "traits"]), VALUES, max_size=4
 )
 MEMBERS = {
     **dict.fromkeys(["messageId", "userId", "anonymousId", "groupId", "previousId"], TEXT),
@@ -396,3 +396,10 @@ def test_an_event_says_nothing_about_its_way() -> None:
     claimed = {"receivedAt": "1999-01-01T00:00:00Z", "request_ip": "198.51.100.1"}
     (row,) = events_of({"batch": [track(**claimed)]}, ip="203.0.113.9")
     assert (row.ip, row.received_at, row.rest) == ("203.0.113.9", NOW_US, None)
+
+
+def test_traits_in_the_context_of_a_rudderstack_identify_are_its_traits() -> None:
+    """The vendor's Python SDK sends them nowhere else."""
+    message = {"type": "identify", "userId": "u", "context": {"traits": {"plan": "pro"}, "ip": "1"}}
+    event = event_of(message, "rudderstack")
+    assert (event.traits, event.context) == (b'{"plan":"pro"}', b'{"ip":"1"}')

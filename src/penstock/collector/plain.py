@@ -14,6 +14,8 @@ from msgspec import Raw
 
 from penstock.collector.wire import NOTHING
 
+_NO_TRAITS = {b"", b"null"}
+
 
 def is_tidy(text: str | None) -> bool:
     """Whether a text needs neither trimming nor dropping."""
@@ -55,6 +57,11 @@ class Identify(Message, tag="identify"):
 
     kind = "identify"
     traits: Raw = NOTHING  # type: ignore[misc]
+
+    def is_sound(self) -> bool:
+        """With an id; traits that are only in the context are for the careful way to lift."""
+        elsewhere = bytes(self.traits) in _NO_TRAITS and b'"traits"' in bytes(self.context)
+        return not elsewhere and Message.is_sound(self)
 
 
 class Track(Message, tag="track"):
