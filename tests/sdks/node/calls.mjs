@@ -1,6 +1,6 @@
 // An official node SDK, making the calls it reads from standard input.
 //
-//     SDKS=DIRECTORY node calls.mjs SDK ENDPOINT '{"option": ...}' < calls.json
+//     SDKS=DIRECTORY node calls.mjs SDK ENDPOINT KEY '{"option": ...}' < calls.json
 //
 // DIRECTORY has the node_modules, which `make .venv-sdks/.stamp` makes. Ends with code 1 when the
 // SDK reports any error.
@@ -9,7 +9,7 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 
 const require = createRequire(process.env.SDKS + "/");
-const [sdk, endpoint, optionsJson] = process.argv.slice(2);
+const [sdk, endpoint, key, optionsJson] = process.argv.slice(2);
 const options = JSON.parse(optionsJson);
 const calls = JSON.parse(readFileSync(0, "utf8"));
 const errors = [];
@@ -55,13 +55,13 @@ function posthog(client) {
 async function start() {
   if (sdk === "segment") {
     const { Analytics } = require("@segment/analytics-node");
-    const client = new Analytics({ writeKey: "segment-key", host: endpoint, ...options });
+    const client = new Analytics({ writeKey: key, host: endpoint, ...options });
     client.on("error", failed);
     return [family(client, true), () => client.closeAndFlush({ timeout: 20000 })];
   }
   if (sdk === "rudderstack") {
     const Analytics = require("@rudderstack/rudder-sdk-node");
-    const client = new Analytics("rudderstack-key", {
+    const client = new Analytics(key, {
       dataPlaneUrl: endpoint, errorHandler: failed, ...options,
     });
     // Its flush sends one batch, so it is asked until nothing is left, and once more to wait.
@@ -72,7 +72,7 @@ async function start() {
     return [family(client, true), drain];
   }
   const { PostHog } = require("posthog-node");
-  const client = new PostHog("phc_sdk", { host: endpoint, ...options });
+  const client = new PostHog(key, { host: endpoint, ...options });
   client.on("error", failed);
   return [posthog(client), () => client.shutdown(20000)];
 }
