@@ -20,7 +20,18 @@ MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 
 #: Lowest first; a module imports from its own layer and from those above it in this list.
 LAYERS = [
-    {"_version", "errors", "kinds", "timestamps", "values", "_checks", "messages", "fields"},
+    {
+        "_native",
+        "_version",
+        "native",
+        "errors",
+        "kinds",
+        "timestamps",
+        "values",
+        "_checks",
+        "messages",
+        "fields",
+    },
     {"config", "scope", "_log", "_fork"},
     {"dialects", "journal", "transport"},
     {"destinations", "delivery"},
