@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from penstock.native import ENV_NATIVE
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from faults.sink import FaultSink
 
 PROGRAMS = Path(__file__).parents[1] / "lifecycle" / "programs"
 #: The package may be installed or found on a path; the programs find the same one.
-_PACKAGE_ROOT = str(Path(import_module("penstock").__path__[0]).parent)
+PACKAGE_ROOT = str(Path(import_module("penstock").__path__[0]).parent)
 WRITE_KEY = "WK_loopback_only"
 
 
@@ -125,13 +127,25 @@ class Host:
 
     def start(self, program: str, *arguments: object, **environment: str) -> Running:
         """Start a program of ``tests/lifecycle/programs``."""
+        return self.launch(
+            sys.executable, "-u", PROGRAMS / program, *arguments, environment=environment
+        )
+
+    def launch(self, *command: object, environment: Mapping[str, str]) -> Running:
+        """
+        Start any command; a Python under it finds Penstock, its journal and the sink.
+
+        Args:
+            command: The program and its arguments.
+            environment: What is added to that, or replaced in it.
+        """
         clean = {
             name: value
             for name, value in os.environ.items()
             if name == ENV_NATIVE or not name.startswith("PENSTOCK_")
         }
         environ = clean | {
-            "PYTHONPATH": _PACKAGE_ROOT,
+            "PYTHONPATH": PACKAGE_ROOT,
             "PENSTOCK_JOURNAL": str(self.journal),
             "PENSTOCK_NETWORK": "loopback",
             "SINK": self.sink.url,
@@ -141,7 +155,7 @@ class Host:
         output = self._root / f"output-{len(self.started)}.txt"
         with output.open("wb") as out:
             popen = subprocess.Popen(
-                [sys.executable, "-u", str(PROGRAMS / program), *map(str, arguments)],
+                [str(word) for word in command],
                 env=environ | environment,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
