@@ -19,8 +19,12 @@ if TYPE_CHECKING:
 
 Rule = Callable[["Exchange"], "Answer | None"]
 #: ``answer`` keeps the connection, ``close`` ends it after the answer, ``reset`` resets it instead
-#: of answering, ``reset_mid_body`` does so with half the body unread, ``hang`` never answers.
-Ending = Literal["answer", "close", "reset", "reset_mid_body", "hang"]
+#: of answering, ``reset_mid_body`` does so with half the body unread, ``hang`` never answers;
+#: ``cut`` and ``reset_mid_answer`` end or reset it half-way through the answer, ``endless`` goes
+#: on with one header after the other.
+Ending = Literal[
+    "answer", "close", "reset", "reset_mid_body", "hang", "cut", "reset_mid_answer", "endless"
+]
 
 
 @dataclass(frozen=True)
@@ -37,10 +41,20 @@ class Answer:
     only: frozenset[str] | None = None
     #: Seconds between the request's last byte and the answer's first.
     wait_s: float = 0.0
+    #: Seconds between two bytes of the answer.
+    pace_s: float = 0.0
+    #: The length that is announced, when it is not that of the body.
+    length: int | None = None
     #: Called when the body was read and recorded, before the answer leaves.
     before: Callable[[Exchange], None] | None = None
     #: Called once the answer is on the wire.
     after: Callable[[Exchange], None] | None = None
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether a client may take it for no answer, or for one that asks to come again."""
+        sound = self.status < 300 and self.length is None and not self.pace_s and not self.wait_s
+        return not sound
 
 
 def status(code: int, **headers: str) -> Answer:

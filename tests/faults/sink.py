@@ -8,17 +8,20 @@ import threading
 import time
 from collections import Counter
 from functools import cached_property
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from faults import bodies
 from faults.rules import Answer
 from faults.wire import Connection, Incoming
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
 
     from faults.rules import Rule
 
+#: How a connection is met: ``serve``, ``reset`` at once, or ``hang`` without reading a byte.
+Welcome = Literal["serve", "reset", "hang"]
 _OK = Answer()
 #: A strict server refuses the whole batch; this answer can only appear when a client is at fault.
 _NOT_JSON = Answer(400, stored=False, body=b'{"code":"invalid_json"}')
@@ -31,10 +34,14 @@ class Exchange:
         self.request = request
         #: When its head was read, by the monotonic clock all processes of a host share.
         self.at = time.monotonic()
+        #: Which connection it came on.
+        self.connection = id(request._connection)
         #: 0 while there is no answer.
         self.status = 0
         #: True once the whole answer is on the wire.
         self.answered = False
+        #: Whether the client may have taken its answer for none.
+        self.doubtful = True
         #: Ids the sink holds because of this request.
         self.stored: list[str] = []
 
@@ -60,9 +67,24 @@ class FaultSink:
 
     A thread per connection. `stop` drops the listener and every connection; `start` takes the
     same port again. Use `accepted` and `duplicates` to reconcile, `exchanges` for the details.
+
+    Args:
+        tls: The server's context; None for plain HTTP.
+        inside: Runs what opens the sockets, in another network namespace if need be.
+
+    Attributes:
+        tls: May be replaced: connections from then on get the new one.
+        welcome: How connections are met from now on.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        tls: ssl.SSLContext | None = None,
+        inside: Callable[[Callable[[], socket.socket]], socket.socket] = lambda work: work(),
+    ) -> None:
+        self.tls = tls
+        self.welcome: Welcome = "serve"
+        self._inside = inside
         self.exchanges: list[Exchange] = []
         self._accepted: Counter[str] = Counter()
         self._rules: tuple[Rule, ...] = ()
@@ -75,7 +97,8 @@ class FaultSink:
 
     def start(self) -> Self:
         """Listen; on the port of last time if there was one."""
-        listener = socket.create_server(("127.0.0.1", self.port), backlog=128)
+        address = ("127.0.0.1", self.port)
+        listener = self._inside(lambda: socket.create_server(address, backlog=128))
         self.port = listener.getsockname()[1]
         self._listener = listener
         self._release_port()
@@ -96,7 +119,7 @@ class FaultSink:
         self._unhang.set()
         with contextlib.suppress(OSError):
             listener.shutdown(socket.SHUT_RDWR)
-        self._reserved = _reserve(self.port)
+        self._reserved = self._inside(lambda: _reserve(self.port))
         listener.close()
         with self._changed:
             open_ones = list(self._connections)
@@ -114,9 +137,14 @@ class FaultSink:
         return self
 
     @property
+    def listening(self) -> bool:
+        """Whether it was started, and not stopped since."""
+        return self._listener is not None
+
+    @property
     def url(self) -> str:
         """Where it listens, without a path."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
 
     @property
     def accepted(self) -> set[str]:
@@ -168,6 +196,8 @@ class FaultSink:
         with self._changed:
             self._connections.add(connection)
         try:
+            if not self._welcomed(connection):
+                return
             while (head := connection.head()) and self._exchange(Incoming(head, connection)):
                 pass
         except OSError:
@@ -176,6 +206,16 @@ class FaultSink:
             with self._changed:
                 self._connections.discard(connection)
             connection.close()
+
+    def _welcomed(self, connection: Connection) -> bool:
+        """Whether the connection gets as far as a request."""
+        if self.welcome == "reset":
+            connection.reset()
+        elif self.welcome == "hang":
+            self._unhang.wait()
+        elif self.tls is not None:
+            connection.secure(self.tls)
+        return self.welcome == "serve"
 
     def _exchange(self, request: Incoming) -> bool:
         """Answer one request; False when the connection is over."""
@@ -223,14 +263,38 @@ class FaultSink:
         if answer.ending == "reset":
             connection.reset()
             return False
-        connection.send(_rendered(answer))
+        if not self._speak(connection, answer):
+            return False
         with self._changed:
             exchange.status = answer.status
             exchange.answered = True
+            exchange.doubtful = answer.doubtful
             self._changed.notify_all()
         if answer.after:
             answer.after(exchange)
         return answer.ending == "answer"
+
+    def _speak(self, connection: Connection, answer: Answer) -> bool:
+        """Put the answer on the wire; whether all of it got there."""
+        data = _rendered(answer)
+        while answer.ending == "endless":
+            connection.send(data[:-_BLANK])
+            data = b"X-More: and more\r\n\r\n"
+        whole = answer.ending not in {"cut", "reset_mid_answer"}
+        data = data if whole else data[: len(data) // 2]
+        if not answer.pace_s:
+            connection.send(data)
+        for byte in data if answer.pace_s else b"":
+            connection.send(bytes([byte]))
+            if self._unhang.wait(answer.pace_s):
+                return False
+        if answer.ending == "reset_mid_answer":
+            connection.reset()
+        return whole
+
+
+#: Length of the line that ends an answer's headers.
+_BLANK = 2
 
 
 def _reserve(port: int) -> socket.socket:
@@ -243,7 +307,7 @@ def _reserve(port: int) -> socket.socket:
 
 def _rendered(answer: Answer) -> bytes:
     headers = {"Content-Type": "application/json", **answer.headers}
-    headers["Content-Length"] = str(len(answer.body))
+    headers["Content-Length"] = str(len(answer.body) if answer.length is None else answer.length)
     if answer.ending == "close":
         headers["Connection"] = "close"
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())

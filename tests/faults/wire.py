@@ -6,7 +6,10 @@ import socket
 import struct
 from contextlib import suppress
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import ssl
 
 _CHUNK = 1 << 18
 
@@ -26,6 +29,10 @@ class Connection:
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._buffer = bytearray()
+
+    def secure(self, context: ssl.SSLContext) -> None:
+        """Go on over TLS."""
+        self._sock = context.wrap_socket(self._sock, server_side=True)
 
     def head(self) -> Head | None:
         """The next request's head; None when the client is done."""

@@ -127,6 +127,53 @@ def test_a_black_hole_takes_and_never_answers(sink: FaultSink) -> None:
     assert sink.accepted == set()
 
 
+@pytest.mark.parametrize("ending", ["cut", "reset_mid_answer"])
+def test_half_an_answer_stores_the_batch(sink: FaultSink, ending: rules.Ending) -> None:
+    """The client reads some of it, then an end or a reset."""
+    sink.plan(rules.Run(rules.Answer(body=b"x" * 500, ending=ending)))
+    with pytest.raises((http.client.IncompleteRead, ConnectionError)):
+        post(sink, segment("a"))
+    assert sink.accepted == {"a"}
+    assert sink.exchanges[0].doubtful
+
+
+def test_an_answer_may_come_a_byte_at_a_time(sink: FaultSink) -> None:
+    """Slowly, and whole."""
+    sink.plan(rules.Run(rules.Answer(pace_s=0.002)))
+    began = time.monotonic()
+    assert post(sink, segment("a"))[0] == 200
+    assert time.monotonic() - began >= 0.1
+
+
+def test_a_length_may_be_a_lie(sink: FaultSink) -> None:
+    """More is announced than comes."""
+    sink.plan(rules.Run(rules.Answer(length=1000, ending="close")))
+    with pytest.raises(http.client.IncompleteRead):
+        post(sink, segment("a"))
+
+
+def test_headers_may_have_no_end(sink: FaultSink) -> None:
+    """Until the client has had enough."""
+    sink.plan(rules.Run(rules.Answer(body=b"", ending="endless")))
+    with pytest.raises(http.client.HTTPException):
+        post(sink, segment("a"))
+
+
+def test_a_connection_may_be_met_with_a_reset_or_with_silence(sink: FaultSink) -> None:
+    """Before a byte was read; afterwards as usual."""
+    sink.welcome = "reset"
+    with pytest.raises(ConnectionError):
+        post(sink, segment("a"))
+    sink.welcome = "hang"
+    with socket.create_connection(("127.0.0.1", sink.port), timeout=0.2) as client:
+        client.sendall(b"POST / HTTP/1.1\r\n")
+        with pytest.raises(TimeoutError):
+            client.recv(1)
+    sink.welcome = "serve"
+    post(sink, segment("b"))
+    assert sink.accepted == {"b"}
+
+
 def test_a_slow_answer_is_slow(sink: FaultSink) -> None:
     """The wait is between the request and its answer."""
     sink.plan(rules.Run(rules.Answer(wait_s=0.3)))
