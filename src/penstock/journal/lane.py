@@ -236,6 +236,7 @@ class Lane:
         self._store = store
         return store
 
+        store.slot("lane", STATE_BYTES)  # a full disk has no room for it when it is needed
     def _next_segment(self, size: int) -> Segment:
         needed = size + SEGMENT_HEADER_BYTES
         segment = self._take_spare(needed) or self._create(needed)
