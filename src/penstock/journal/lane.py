@@ -7,6 +7,7 @@ and then, such as a segment, is in `Lane.append`.
 
 from __future__ import annotations
 
+import errno
 import time
 from threading import RLock
 from typing import TYPE_CHECKING, NamedTuple
@@ -220,6 +221,8 @@ class Lane:
     def _open(self) -> SegmentStore:
         try:
             return self._use(self._open_store())
+        except MemoryError:
+            return self._stay_in_memory(OSError(errno.ENOMEM, "out of memory"))
         except OSError as error:
             return self._stay_in_memory(error)
 
@@ -233,10 +236,10 @@ class Lane:
         for identity, name in self._destinations.items():
             buffer = store.slot(f"cursor-{identity}", CURSOR_BYTES)
             self._cursors[identity] = Cursor(name, buffer, start)
+        store.slot("lane", STATE_BYTES)  # a full disk has no room for it when it is needed
         self._store = store
         return store
 
-        store.slot("lane", STATE_BYTES)  # a full disk has no room for it when it is needed
     def _next_segment(self, size: int) -> Segment:
         needed = size + SEGMENT_HEADER_BYTES
         segment = self._take_spare(needed) or self._create(needed)
@@ -261,6 +264,7 @@ class Lane:
     def _create(self, needed: int) -> Segment:
         if time.monotonic() < self._blocked_until:
             raise JournalFull(self._budget.limit)
+        fresh = self._store is None  # once somebody reads the lane it stays what it is
         store = self._store or self._open()
         # A caller waits for this: a small one, 0.7 ms, while the worker makes the next big one.
         size = max(min(self._segment_bytes(), FIRST_SEGMENT_BYTES), (needed + 4095) & -4096)
@@ -270,8 +274,11 @@ class Lane:
             raise JournalFull(self._budget.limit)
         try:
             return store.create(self._new_number(), size, self._pen.ordinal + 1)
-        except OSError as error:
+        except (OSError, MemoryError) as error:
             self._budget.give(size)
+            if not fresh or isinstance(error, MemoryError) or error.errno == errno.ENOMEM:
+                self._blocked_until = time.monotonic() + RETRY_CREATE_S
+                raise JournalFull(0) from error
             return self._degrade(error, size)
 
     def _degrade(self, error: OSError, size: int) -> Segment:
