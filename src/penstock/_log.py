@@ -7,6 +7,7 @@ ledger has the exact counts. `logging` is imported when there is something to sa
 
 from __future__ import annotations
 
+import sys
 from contextlib import suppress
 from threading import Lock
 from time import monotonic
@@ -59,10 +60,14 @@ class Log:
         self.say(ERROR, f"callback:{what}", "%s raised %s", what, type(error).__name__)
 
     def _write(self, level: int, text: str, args: tuple[object, ...]) -> None:
-        logger = self._logger
-        if logger is None:
-            logger = self._logger = _default_logger(verbose=self.verbose)
         with suppress(Exception):  # a broken handler of the host is not our failure to deliver
+            logger = self._logger
+            if logger is None:
+                try:
+                    logger = self._logger = _default_logger(verbose=self.verbose)
+                except (OSError, ImportError, MemoryError):  # no descriptor left to import with
+                    print(text % args, file=sys.stderr)  # noqa: T201 - as `logging` would
+                    return
             logger.log(level, text, *args)
 
 
