@@ -18,6 +18,7 @@ from __future__ import annotations
 import mmap
 import os
 import struct
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from penstock.errors import JournalError
@@ -218,12 +219,13 @@ class DiskStore:
         """Bytes the file takes; 0 when it is gone."""
         try:
             return self._file(number).stat().st_size
-        except FileNotFoundError:
+        except OSError:
             return 0
 
     def delete(self, number: int) -> None:
-        """Remove the file; mappings of it stay readable."""
-        self._file(number).unlink(missing_ok=True)
+        """Remove the file; mappings of it stay readable. One that must stay goes with its lane."""
+        with suppress(OSError):
+            self._file(number).unlink(missing_ok=True)
 
     def sync(self, number: int) -> None:
         """

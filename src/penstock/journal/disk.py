@@ -118,7 +118,7 @@ class DiskJournal:
         """
         found = [lane for path in self._lane_paths() if (lane := self._adopt(path)) is not None]
         self._adopted += found
-        if self.directory.is_dir():
+        with suppress(OSError):  # no descriptor free, or no directory any more: next time
             self._sweep()
             self._budget.found(self._used_bytes())
         return found
@@ -141,7 +141,7 @@ class DiskJournal:
         held = set(self._paths.values())
         try:
             entries = sorted(self.directory.iterdir())
-        except (FileNotFoundError, NotADirectoryError, PermissionError):
+        except OSError:  # not there, not ours, or no descriptor free
             return []
         return [p for p in entries if p.name.startswith(LANE_PREFIX) and p not in held]
 
@@ -154,6 +154,9 @@ class DiskJournal:
             return None
         lane = Lane(lambda: DiskStore(path), self._budget, self.destinations)
         try:
+        except OSError:  # no descriptor or memory free, or the disk is full: next time
+            lock.release()
+            return None
             lane.adopt(DiskStore(path))
         except BaseException:
             lock.release()
@@ -168,17 +171,22 @@ class DiskJournal:
 
         Its account goes to ``retired.jsonl`` first; a crash in between leaves the line and the
         lane, and whoever reads the ledger counts a lane that has a line once. The directory is
-        renamed before it is emptied: nobody adopts half of a lane.
+        renamed before it is emptied: nobody adopts half of a lane. Where the disk refuses, the
+        lane stays for another process to remove.
         """
         path = self._paths.get(lane)
         if path is None or has_pending(lane, self.destinations):
             return False
         account = lane_ledger(lane, self.destinations)
-        self._write_retired(path.name, account)
+        try:
+            self._write_retired(path.name, account)
+        except OSError:
+            return False
         self._retired += account
         lane.close()
-        gone = path.rename(path.with_name(f"{_GONE_PREFIX}{path.name}"))
-        shutil.rmtree(gone, ignore_errors=True)
+        with suppress(OSError):
+            gone = path.rename(path.with_name(f"{_GONE_PREFIX}{path.name}"))
+            shutil.rmtree(gone, ignore_errors=True)
         self._forget(lane)
         return True
 
