@@ -7,18 +7,18 @@ before it goes), and a file nothing was added to for the age limit is removed.
 
 from __future__ import annotations
 
-import os
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
+
+from penstock.journal._lines import append
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 CURRENT = "dead.jsonl"
 PREVIOUS = "dead.1.jsonl"
-_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
 
 
 class DeadLetter(NamedTuple):
@@ -63,13 +63,8 @@ class DeadLetters:
         Raises:
             OSError: The disk refused.
         """
-        fd = os.open(self._current, _FLAGS, 0o600)
-        try:
-            os.write(fd, b"".join(letter.line() for letter in letters))
-            full = os.fstat(fd).st_size >= self._half
-        finally:
-            os.close(fd)
-        if full:
+        size = append(self._current, b"".join(letter.line() for letter in letters))
+        if size >= self._half:
             self._current.replace(self._previous)
 
     def expire(self) -> None:

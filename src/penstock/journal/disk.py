@@ -16,7 +16,6 @@ before its owner holds the lock. Whoever gets the lock of a lane whose owner die
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from contextlib import suppress
@@ -27,6 +26,7 @@ from uuid_utils import uuid7
 
 from penstock.journal._budget import Budget
 from penstock.journal._dead import DeadLetter, DeadLetters
+from penstock.journal._lines import append
 from penstock.journal._locks import FileLock
 from penstock.journal._segment import DiskStore
 from penstock.journal.lane import Lane
@@ -43,7 +43,6 @@ _GONE_PREFIX = "gone-"
 #: Nobody needs this many seconds to make a lane.
 _MAKING_S = 60.0
 RETIRED = "retired.jsonl"
-_APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
 
 
 class DiskJournal:
@@ -154,10 +153,10 @@ class DiskJournal:
             return None
         lane = Lane(lambda: DiskStore(path), self._budget, self.destinations)
         try:
+            lane.adopt(DiskStore(path))
         except OSError:  # no descriptor or memory free, or the disk is full: next time
             lock.release()
             return None
-            lane.adopt(DiskStore(path))
         except BaseException:
             lock.release()
             raise
@@ -192,11 +191,7 @@ class DiskJournal:
 
     def _write_retired(self, name: str, account: Ledger) -> None:
         line = orjson.dumps({"lane": name, **account.to_dict()}, option=orjson.OPT_APPEND_NEWLINE)
-        fd = os.open(self.directory / RETIRED, _APPEND, 0o600)
-        try:
-            os.write(fd, line)
-        finally:
-            os.close(fd)
+        append(self.directory / RETIRED, line)
 
     def _forget(self, lane: Lane) -> None:
         self._paths.pop(lane, None)
