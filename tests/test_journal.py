@@ -436,6 +436,61 @@ def test_adoption_goes_on_where_the_dead_one_was(tmp_path: Path) -> None:
     assert (account.accepted, account.delivered, account.pending) == (50, 40, 10)
 
 
+def test_a_lane_of_which_only_a_spare_is_left_balances(tmp_path: Path) -> None:
+    """Its heir delivered everything and died before it could remove the lane."""
+    first = disk(tmp_path)
+    fill(first.lane, 50)
+    path = crash(first)
+    DiskStore(path).create(9, 64 * 1024, 0).close()
+    heir = disk(tmp_path)
+    (lane,) = heir.adopt()
+    for identity in DESTINATIONS:
+        drain(lane, identity)
+    assert lane.reclaim()
+    crash(heir, lane)
+    journal = disk(tmp_path)
+    (lane,) = journal.adopt()
+    account = lane.account("aaaa")
+    assert (account.accepted, account.delivered, account.pending) == (50, 50, 0)
+    assert journal.retire(lane)
+
+
+def crash(journal: DiskJournal, lane: Lane | None = None) -> Path:
+    """Let go of a lane as a dead process does; where it lies."""
+    lane = lane or journal.lane
+    lane.close()
+    journal._locks.pop(lane).release()
+    return journal._paths[lane]
+
+
+def test_a_line_that_a_full_disk_cut_off_spoils_no_other(tmp_path: Path) -> None:
+    """The next one begins on a line of its own."""
+    (tmp_path / "journal").mkdir()
+    (tmp_path / "journal" / "retired.jsonl").write_bytes(b'{"lane":"lane-0","acce')
+    journal = disk(tmp_path)
+    fill(journal.lane, 3)
+    for identity in DESTINATIONS:
+        drain(journal.lane, identity)
+    journal.close()
+    (found,) = inspect(tmp_path)
+    assert found.ledger.accepted == 3
+
+
+def test_what_a_full_disk_refuses_is_kept_in_the_account(
+    make: Callable[..., Journal], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The place for it was made when there was room."""
+    lane = make().lane
+    fill(lane, 1)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("penstock.journal._segment.allocate", full)
+    lane.refuse("queue_full")
+    assert lane.account("aaaa").dead == {"queue_full": 1}
+
+
 def test_an_unusable_directory_degrades_to_memory_and_says_so_once(tmp_path: Path) -> None:
     """A file where the directory should be: events are kept, the host is told."""
     (tmp_path / "journal").write_text("in the way")

@@ -282,10 +282,7 @@ class Lane:
             return self._degrade(error, size)
 
     def _degrade(self, error: OSError, size: int) -> Segment:
-        """First segment: go on in memory. Later ones: the disk is full, the policy decides."""
-        if self._segment is not None:
-            self._blocked_until = time.monotonic() + RETRY_CREATE_S
-            raise JournalFull(0) from error
+        """A disk that does not take the very first segment: go on in memory."""
         store = self._stay_in_memory(error)
         self._budget.take(size)
         return store.create(self._new_number(), size, 1)
@@ -313,7 +310,7 @@ class Lane:
             number = self._new_number()
         try:
             spare = store.create(number, size, 0)
-        except OSError:  # the disk is full: the append that needs it will tell
+        except (OSError, MemoryError):  # no room: the append that needs it will tell
             self._budget.give(size)
             return
         self._offer(spare)
@@ -580,7 +577,9 @@ class Lane:
         stored = Slot(store.slot("lane", STATE_BYTES)).load() or {}
         self._refused = dict(stored.get("refused", {}))
         self._pen.voids = list(stored.get("voids", []))
-        self._pen.ordinal = self._find_last_ordinal(store)
+        # The records may be gone, passed by every cursor, and an unused segment may be left.
+        passed = [cursor.head.ordinal for cursor in self._cursors.values()]
+        self._pen.ordinal = max(self._find_last_ordinal(store), *passed)
 
     def _find_last_ordinal(self, store: SegmentStore) -> int:
         last = 0
