@@ -12,6 +12,9 @@ Waking. The appending thread puts one item into a `SimpleQueue`, which cannot bl
 when a batch is complete and the worker said it would sleep. Otherwise the worker's timer finds
 the events: an event never waits longer than the interval.
 
+No thread. Where the machine gives none, events wait; an append asks again every
+`RESTART_EVERY_S`, and a flush delivers on its own thread.
+
 Exit. All threads are daemons, so none holds the process. At interpreter exit the workers still
 alive get their ``exit_timeout`` together; what is left stays in the journal. Python 3.12 and
 later start no thread by then: a flush that cannot start one delivers on its own thread.
@@ -23,6 +26,7 @@ from __future__ import annotations
 
 import atexit
 import queue
+import sys
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -45,6 +49,8 @@ if TYPE_CHECKING:
 SENDER_IDLE_S = 10.0
 #: Seconds between two looks for dead processes' lanes.
 ADOPT_EVERY_S = 30.0
+#: Seconds between two tries to start a worker that the machine had no thread for.
+RESTART_EVERY_S = 0.25
 #: Seconds an answer may take before a pump with more to do gets another sender.
 SLOW_ANSWER_S = 0.01
 #: Longest nap while something is due and nobody can take it yet.
@@ -106,6 +112,7 @@ class Worker:
         self._progress = threading.Event()
         self._thread: threading.Thread | None = None
         self._threadless = False
+        self._next_start = 0.0
         self._stopping = False
         self._orphaned = False
         self._orphan_deadline = 0.0
@@ -118,10 +125,10 @@ class Worker:
 
     def wake(self) -> None:
         """Called by an append, with the lane's lock held: start the thread, or wake it."""
-        if self._thread is None:
-            self._start()
-        else:
+        if self._thread is not None:
             self._mailbox.put(None)
+        elif self._clock.monotonic() < self._next_start or not self._start():
+            self.journal.lane.wake_after(1, sys.maxsize)  # the next append asks again
 
     def _start(self) -> bool:
         """Start the worker's thread; False when the interpreter starts none any more."""
@@ -136,6 +143,7 @@ class Worker:
                 thread.start()
             except RuntimeError:
                 self._thread = None
+                self._next_start = self._clock.monotonic() + RESTART_EVERY_S
                 return False
         return True
 
@@ -175,7 +183,8 @@ class Worker:
         if not self._has_work():
             self._arm()
         if self._has_work():  # possibly since we armed: that append did not wake us
-            nap = min(nap, BUSY_TICK_S if self._is_staffed() else SHORTEST_NAP_S)
+            idle = self._is_staffed() or self._threadless
+            nap = min(nap, BUSY_TICK_S if idle else SHORTEST_NAP_S)
         elif self._interval < SHORTEST_NAP_S:
             nap = BUSY_TICK_S
         with suppress(queue.Empty):
@@ -276,9 +285,11 @@ class Worker:
         self._crew[pump] += 1
         try:
             thread.start()
-        except RuntimeError:  # late in the interpreter's exit
+        except RuntimeError:  # late in the interpreter's exit, or the machine has no more
             self._crew[pump] -= 1
             self._threadless = True
+        else:
+            self._threadless = False
 
     def _serve(self, pump: Pump) -> None:
         """Send job after job until there was none for a while."""
@@ -381,12 +392,14 @@ class Worker:
         return True
 
     def _deliver_here(self, deadline: float) -> None:
-        """Without threads (late in the interpreter's exit): one request after the other."""
-        self._sender.deadline = deadline
+        """Without threads: one request after the other, none of them beyond *deadline*."""
+        before = self._sender.deadline
+        self._sender.deadline = deadline if before is None else min(before, deadline)
         for pump in self._pumps:
             self._sender.load(pump)
             while self._clock.monotonic() < deadline and self._send_one(pump):
                 pass
+        self._sender.deadline = before
 
     def close(self, timeout: float) -> bool:
         """
