@@ -285,6 +285,20 @@ def test_an_answer_that_ends_early_is_a_reset(transport: HttpTransport) -> None:
         assert trouble(transport, server.url).kind == "reset"
 
 
+@pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\nX-A: 1\r\n", b"HTTP/1.1 200 OK\r\nConte"])
+def test_an_answer_that_ends_in_its_headers_is_a_reset(
+    transport: HttpTransport, head: bytes
+) -> None:
+    """It would pass for a 200 with an empty body."""
+
+    def stop_early(visit: Visit) -> None:
+        visit.read()
+        visit.write(head)
+
+    with Loopback(stop_early) as server:
+        assert trouble(transport, server.url).kind == "reset"
+
+
 def test_no_answer_at_all_is_a_reset(transport: HttpTransport) -> None:
     """The server hung up after the request."""
     with Loopback(lambda visit: visit.read() and None) as server:

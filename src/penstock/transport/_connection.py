@@ -82,13 +82,29 @@ class _DeadlineReader(RawIOBase):
         super().close()
 
 
+class _Lines(BufferedReader):
+    """Lines of an answer; `http.client` takes an end in the middle of the headers for their end."""
+
+    in_head = True
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        line = super().readline(size)
+        if not line and self.in_head:
+            raise http.client.RemoteDisconnected("the answer ended in its headers")
+        return line
+
+
 class _DeadlineResponse(http.client.HTTPResponse):
     """Reads status, headers and body within the deadline."""
 
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
         self.fp.close()
-        self.fp = BufferedReader(_DeadlineReader(sock))
+        self._lines = self.fp = _Lines(_DeadlineReader(sock))
+
+    def begin(self) -> None:
+        super().begin()
+        self._lines.in_head = False
 
 
 def _dial(connection: HTTPConnection) -> socket.socket:
