@@ -42,6 +42,13 @@ def test_each_status_has_one_meaning(statuses: tuple[int, ...], outcome: type[Ou
     assert {type(classify_status(answer(status))) for status in statuses} == {outcome}
 
 
+@pytest.mark.parametrize("page", [b"<html>", b"\n <!DOCTYPE html><title>Log in</title>"])
+def test_a_web_page_is_no_success(page: bytes) -> None:
+    """A captive portal says 200 to everything; what it was sent must be sent again."""
+    assert isinstance(classify_status(answer(200, page)), RetryLater)
+    assert isinstance(classify_status(answer(200, b"OK <html>")), Accepted)
+
+
 def test_the_reason_and_the_pause_are_passed_on() -> None:
     """In the server's words, and by its wish."""
     assert classify_status(answer(503, b"busy\n", retry_after="7")) == RetryLater(7.0, "busy")

@@ -89,7 +89,7 @@ def test_all_messages_may_share_a_request() -> None:
 )
 def test_an_answer_counts_by_its_status(status: int, outcome: type) -> None:
     """400 asks for a search, 451 means nothing here."""
-    assert isinstance(SEGMENT.classify(Response(status, {}, b"<html>"), []), outcome)
+    assert isinstance(SEGMENT.classify(Response(status, {}, b"words"), []), outcome)
 
 
 # -- PostHog's own calls

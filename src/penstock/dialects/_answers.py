@@ -27,6 +27,8 @@ MAX_RETRY_AFTER_S = 300.0
 #: Longest quote from an answer, in characters: enough for a reason, too short for a payload.
 MAX_WORDS = 200
 
+#: Bytes in which a web page says that it is one, after whatever blanks there are.
+_PAGE_LOOK = 200
 _TRANSIENT = frozenset({408, 429})
 _CONTENT = frozenset({400, 422})
 #: "Not implemented" and "HTTP version not supported" do not pass with time.
@@ -39,6 +41,11 @@ _CODES = ("code", "error", "type")
 def is_success(status: int) -> bool:
     """Whether *status* is 200 to 299."""
     return 200 <= status < 300  # noqa: PLR2004 - the class of success codes
+
+
+def _is_web_page(body: bytes) -> bool:
+    """Whether somebody else answered: no server of events does so with a page to look at."""
+    return body[:_PAGE_LOOK].lstrip().lower().startswith((b"<!doctype html", b"<html"))
 
 
 def is_transient(status: int) -> bool:
@@ -56,7 +63,7 @@ def classify_status(response: Response, now: float | None = None) -> Outcome:
     """
     status = response.status
     if is_success(status):
-        return Accepted()
+        return RetryLater(None, "a web page") if _is_web_page(response.body) else Accepted()
     words = server_words(response)
     if is_transient(status):
         return RetryLater(retry_after_s(response.headers, now), words)
