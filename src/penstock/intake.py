@@ -31,7 +31,7 @@ from penstock.errors import (
     QueueFullError,
 )
 from penstock.journal.lane import JournalFull
-from penstock.journal.record import FLAG_HISTORICAL, FLAG_SELECTIVE, Record
+from penstock.journal.record import FLAG_HISTORICAL, FLAG_SELECTIVE, LATEST, Record
 from penstock.kinds import Kind
 from penstock.scope import over
 from penstock.timestamps import from_epoch_ms
@@ -178,7 +178,8 @@ class Intake:
             neutral = shaped
         if "integrations" in neutral:
             flags |= FLAG_SELECTIVE
-        self._store(kind, flags, now_ms // 1000, encode(neutral, self._coercions.note))
+        captured_at = min(max(0, now_ms // 1000), LATEST)
+        self._store(kind, flags, captured_at, encode(neutral, self._coercions.note))
         return identity
 
     def _identity(

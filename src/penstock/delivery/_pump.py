@@ -38,6 +38,7 @@ from penstock.delivery._outcome import Death
 from penstock.delivery._retry import CYCLE_PAUSE_S, MAX_REROUTES, Breaker, delay_s
 from penstock.dialects._types import Attempt, Encoded
 from penstock.journal._dead import DeadLetter
+from penstock.journal.record import LATEST
 from penstock.timestamps import from_epoch_ms
 
 if TYPE_CHECKING:
@@ -298,9 +299,12 @@ class Pump:
     def _plan(self, records: list[Record]) -> _Plan:
         """Encode records and put them into batches."""
         streams = self.settings.concurrency if self.settings.ordered else 0
-        oldest = self._clock.time() - self.settings.max_age
-        found = sort(records, self.destination, oldest=oldest, streams=streams)
+        found = sort(records, self.destination, oldest=self._oldest(), streams=streams)
         return _Plan(records, found, self._split(found.items))
+
+    def _oldest(self) -> float:
+        """Records captured before this, in seconds since 1970, have expired."""
+        return min(self._clock.time(), LATEST) - self.settings.max_age
 
     def _split(self, items: Sequence[Item]) -> Batches:
         dialect = self.destination.dialect
@@ -401,7 +405,7 @@ class Pump:
         return deaths
 
     def _by_age(self, items: Iterable[Item]) -> tuple[list[Item], list[Item]]:
-        oldest = self._clock.time() - self.settings.max_age
+        oldest = self._oldest()
         expired: list[Item] = []
         fresh: list[Item] = []
         for item in items:
