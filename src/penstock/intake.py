@@ -296,7 +296,9 @@ class Intake:
             return
         if self.config.strict:
             raise QueueFullError(self.config.journal_max_bytes) from refusal
-        self._log.say(WARNING, "full", "the journal is full: events are dropped and counted")
+        why = getattr(refusal.__cause__, "strerror", None) or "it is full"
+        text = "the journal takes no more events (%s): they are dropped and counted"
+        self._log.say(WARNING, "full", text, why)
         self._refuse("queue_full", call[3], "")
 
     def _find_room(self, call: tuple[int, int, int, bytes]) -> bool:
