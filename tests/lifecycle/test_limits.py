@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from faults import rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from faults.host import Host
+    from proving import Proof
 
 #: Seconds: `Config.exit_timeout`'s default, and what may come on top of it.
 EXIT_TIMEOUT, GRACE = 2.0, 0.05
@@ -17,6 +20,7 @@ EXIT_TIMEOUT, GRACE = 2.0, 0.05
 SCHEDULING = 0.1
 
 
+@pytest.mark.proves("faults of the machine", "burst")
 def test_a_burst_on_defaults_arrives_whole_in_bounded_memory(host: Host) -> None:
     """50,000 events as fast as the caller can; the process grows by 64 MiB at most."""
     finished = host.run("burst.py", 50_000, timeout=90)
@@ -26,6 +30,7 @@ def test_a_burst_on_defaults_arrives_whole_in_bounded_memory(host: Host) -> None
     assert finished.told("growth_mib") <= 64.0
 
 
+@pytest.mark.proves("faults of the server", "burst and outage")
 def test_a_burst_while_the_server_is_down_waits_in_bounded_memory(host: Host) -> None:
     """The same with nobody there: it lies in the journal and arrives after the restart."""
     host.sink.plan(rules.Always(rules.status(503)))
@@ -36,6 +41,7 @@ def test_a_burst_while_the_server_is_down_waits_in_bounded_memory(host: Host) ->
     host.reconcile(50_000)
 
 
+@pytest.mark.proves("faults of the server", "accepts and hangs")
 def test_a_black_holed_endpoint_holds_no_exit(host: Host) -> None:
     """The exit takes the exit timeout, and nothing is lost: the next start delivers."""
     idle = host.run("leave.py", "idle")
@@ -61,12 +67,14 @@ def test_an_exit_with_nothing_left_takes_no_time(host: Host) -> None:
     host.reconcile(1000)
 
 
-def test_flush_and_close_return_by_their_deadline(host: Host) -> None:
+@pytest.mark.proves("faults of the server", "accepts and hangs")
+def test_flush_and_close_return_by_their_deadline(host: Host, proof: Proof) -> None:
     """Also when the destination never answers; and they say what is still pending."""
     host.sink.plan(rules.Always(rules.BLACK_HOLE))
 
     def returns_in_time() -> bool:
         finished = host.run("deadlines.py")
+        proof.record(events=1000)
         assert finished.returncode == 0, finished.output
         host.assert_balanced(finished)
         flushes = finished.lines("flush")

@@ -11,6 +11,7 @@ from faults import rules
 
 if TYPE_CHECKING:
     from faults.host import Finished, Host
+    from proving import Proof
 
 
 def deliver(host: Host, count: int, patience: int = 30) -> Finished:
@@ -21,6 +22,7 @@ def deliver(host: Host, count: int, patience: int = 30) -> Finished:
     return finished
 
 
+@pytest.mark.proves("faults of the server", "a run of 5xx")
 @pytest.mark.parametrize("code", [500, 502, 503, 504, 408])
 def test_three_failures_then_success(host: Host, code: int) -> None:
     """The batch is tried again, with the same ids, and stored once."""
@@ -31,6 +33,7 @@ def test_three_failures_then_success(host: Host, code: int) -> None:
     assert batches == [batches[0]] * 4
 
 
+@pytest.mark.proves("faults of the server", "429 and Retry-After")
 def test_retry_after_seconds_are_waited_for(host: Host) -> None:
     """429 with ``Retry-After: 2``: the next request comes two seconds later, not before."""
     host.sink.plan(rules.Run(rules.status(429, retry_after="2")))
@@ -40,6 +43,7 @@ def test_retry_after_seconds_are_waited_for(host: Host) -> None:
     host.reconcile(200)
 
 
+@pytest.mark.proves("faults of the server", "429 and Retry-After")
 def test_retry_after_as_a_date_is_waited_for(host: Host) -> None:
     """The same in its other form, which has whole seconds only."""
     host.sink.plan(rules.Run(rules.status(503, retry_after=rules.http_date(3))))
@@ -49,6 +53,7 @@ def test_retry_after_as_a_date_is_waited_for(host: Host) -> None:
     host.reconcile(200)
 
 
+@pytest.mark.proves("faults of the server", "429 and Retry-After")
 def test_retry_after_holds_for_the_destination_not_for_one_batch(host: Host) -> None:
     """A server that asks for a pause is not sent the other batches meanwhile."""
     host.sink.plan(rules.Run(rules.status(429, retry_after="2")))
@@ -59,6 +64,7 @@ def test_retry_after_holds_for_the_destination_not_for_one_batch(host: Host) -> 
     host.reconcile(3000)
 
 
+@pytest.mark.proves("faults of the server", "resets")
 def test_a_reset_in_the_middle_of_a_body_is_tried_again(host: Host) -> None:
     """Nothing was stored, so nothing may be counted as delivered."""
     host.sink.plan(rules.Run(*[rules.RESET_MID_BODY] * 2))
@@ -66,6 +72,7 @@ def test_a_reset_in_the_middle_of_a_body_is_tried_again(host: Host) -> None:
     host.reconcile(1000)
 
 
+@pytest.mark.proves("faults of the server", "answer lost")
 def test_a_lost_answer_repeats_that_request_only(host: Host) -> None:
     """Stored, but the client cannot know: the same ids come again, no others."""
     host.sink.plan(rules.Run(rules.LOST_ANSWER))
@@ -75,6 +82,7 @@ def test_a_lost_answer_repeats_that_request_only(host: Host) -> None:
     assert set(host.sink.duplicates) == set(lost.ids)
 
 
+@pytest.mark.proves("faults of the server", "connections")
 def test_a_connection_that_closes_after_every_answer_is_no_problem(host: Host) -> None:
     """A server without keep-alive."""
     host.sink.plan(rules.Always(rules.Answer(ending="close")))
@@ -82,6 +90,7 @@ def test_a_connection_that_closes_after_every_answer_is_no_problem(host: Host) -
     host.reconcile(2000)
 
 
+@pytest.mark.proves("faults of the server", "too large")
 def test_a_body_too_large_is_halved_until_it_fits(host: Host) -> None:
     """413 above 20 kB: smaller batches, every event once."""
     host.sink.plan(rules.too_large(20_000))
@@ -89,11 +98,13 @@ def test_a_body_too_large_is_halved_until_it_fits(host: Host) -> None:
     host.reconcile(500)
 
 
+@pytest.mark.proves("faults of the server", "outage")
 def test_a_short_outage_is_bridged_by_the_same_process(host: Host) -> None:
     """Refused connections for two seconds, then delivery."""
     _outage(host, seconds=2.0, events=500)
 
 
+@pytest.mark.proves("faults of the server", "outage")
 @pytest.mark.slow
 def test_an_outage_of_fifteen_seconds_is_bridged_by_the_same_process(host: Host) -> None:
     """As long as a deploy of the server takes."""
@@ -110,6 +121,7 @@ def _outage(host: Host, seconds: float, events: int) -> None:
     host.reconcile(events)
 
 
+@pytest.mark.proves("faults of the server", "outage")
 @pytest.mark.slow
 def test_tracking_goes_on_through_an_outage(host: Host) -> None:
     """Fifteen seconds down in the middle of a steady stream of events."""
@@ -128,6 +140,7 @@ def _cut_off(host: Host) -> bool:
     return any(not exchange.answered for exchange in host.sink.exchanges)
 
 
+@pytest.mark.proves("faults of the server", "accepts and hangs")
 @pytest.mark.slow
 def test_a_server_that_accepts_and_never_answers_is_outlived(host: Host) -> None:
     """Black holes end by timeout; once the server answers again, everything arrives."""
@@ -138,10 +151,12 @@ def test_a_server_that_accepts_and_never_answers_is_outlived(host: Host) -> None
     host.reconcile(1000)
 
 
-def test_a_bad_key_kills_no_event_silently(host: Host) -> None:
+@pytest.mark.proves("faults of the server", "a last word")
+def test_a_bad_key_kills_no_event_silently(host: Host, proof: Proof) -> None:
     """401 is the server's last word: each event ends as dead, with the reason, and is counted."""
     host.sink.plan(rules.Always(rules.status(401)))
     finished = deliver(host, 300, patience=10)
     (part,) = finished.lines("ledger")[-1]["destinations"].values()
+    proof.record(events=300, lost=300 - part["dead"]["rejected"])
     assert part["dead"] == {"rejected": 300}
     assert host.sink.accepted == set()
