@@ -47,9 +47,10 @@ test-%: .venv-sdks/.stamp
 	elif [ -n "$(REQUIRED)" ]; then .ci/python $*; \
 	else echo "skipped: there is no Python $* here (REQUIRED=1 makes this a failure)"; fi
 
-debian:  ## What the tests need from apt: what lets python3 make a venv, and compile the native part.
+debian:  ## What the tests need from apt: a venv for python3, a compiler, and ip to break networks.
 	@python3 -c 'import ensurepip, venv' 2>/dev/null || apt-get install --yes python3-venv
 	@command -v cc >/dev/null || apt-get install --yes gcc python3-dev
+	@command -v ip >/dev/null || apt-get install --yes iproute2
 
 clean:
 	rm -rf .venv .venv-* build dist src/*.egg-info src/penstock/_native.*.so .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
