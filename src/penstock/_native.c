@@ -34,6 +34,7 @@
 #define ALIGN 8
 #define SEAL_PRIME 4294967291ULL
 #define VOID 0
+#define LATEST 0xffffffffLL
 
 /* Values looked at before a message is left to the careful way, which bounds what it writes. */
 #define MAX_NODES 200000
@@ -122,7 +123,7 @@ wire_time(PyObject *Py_UNUSED(module), PyObject *argument)
 
 PyDoc_STRVAR(now_doc,
 "now()\n--\n\n"
-"This moment: ``(seconds since 1970, text as of wire_time)``.");
+"This moment: ``(seconds since 1970 as a record has them, text as of wire_time)``.");
 
 static PyObject *
 now(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(nothing))
@@ -136,7 +137,8 @@ now(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(nothing))
     if (both == NULL) {
         return NULL;
     }
-    PyTuple_SET_ITEM(both, 0, PyLong_FromLongLong(moment.tv_sec));
+    long long seconds = Py_MIN(Py_MAX((long long)moment.tv_sec, 0), LATEST);
+    PyTuple_SET_ITEM(both, 0, PyLong_FromLongLong(seconds));
     PyTuple_SET_ITEM(both, 1, wire_text(moment.tv_sec * 1000LL + moment.tv_nsec / 1000000));
     if (PyTuple_GET_ITEM(both, 0) == NULL || PyTuple_GET_ITEM(both, 1) == NULL) {
         Py_CLEAR(both);

@@ -31,10 +31,10 @@ from penstock.errors import (
     QueueFullError,
 )
 from penstock.journal.lane import JournalFull
-from penstock.journal.record import FLAG_HISTORICAL, FLAG_SELECTIVE, LATEST, Record
+from penstock.journal.record import FLAG_HISTORICAL, FLAG_SELECTIVE, Record
 from penstock.kinds import Kind
 from penstock.scope import over
-from penstock.timestamps import from_epoch_ms
+from penstock.timestamps import from_epoch_ms, recorded
 from penstock.values import encode
 
 if TYPE_CHECKING:
@@ -178,8 +178,7 @@ class Intake:
             neutral = shaped
         if "integrations" in neutral:
             flags |= FLAG_SELECTIVE
-        captured_at = min(max(0, now_ms // 1000), LATEST)
-        self._store(kind, flags, captured_at, encode(neutral, self._coercions.note))
+        self._store(kind, flags, recorded(now_ms), encode(neutral, self._coercions.note))
         return identity
 
     def _identity(

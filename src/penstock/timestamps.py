@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 
 from penstock.native import NATIVE
 
+#: The last moment a record can tell, in seconds since 1970: early in 2106.
+LATEST = 0xFFFF_FFFF
 #: Length of ``2026-03-01T10:20:30``, the least a point in time has.
 _TO_SECONDS = 19
 #: The second last formatted and its text: events come many to a second.
@@ -51,10 +53,15 @@ def _from_epoch_ms(milliseconds: int) -> str:
     return text + _MILLISECONDS[milliseconds - second * 1000]
 
 
+def recorded(milliseconds: int) -> int:
+    """Seconds since 1970 as a record can tell them: neither before that nor after `LATEST`."""
+    return min(max(0, milliseconds // 1000), LATEST)
+
+
 def _now() -> tuple[int, str]:
-    """This moment: seconds since 1970, and its text."""
+    """This moment: seconds since 1970 as a record has them, and its text."""
     milliseconds = time.time_ns() // 1_000_000
-    return milliseconds // 1000, _from_epoch_ms(milliseconds)
+    return recorded(milliseconds), _from_epoch_ms(milliseconds)
 
 
 #: `_from_epoch_ms` and `_now`, or their native twins, three times faster again.

@@ -38,8 +38,7 @@ from penstock.delivery._outcome import Death
 from penstock.delivery._retry import CYCLE_PAUSE_S, MAX_REROUTES, Breaker, delay_s
 from penstock.dialects._types import Attempt, Encoded
 from penstock.journal._dead import DeadLetter
-from penstock.journal.record import LATEST
-from penstock.timestamps import from_epoch_ms
+from penstock.timestamps import LATEST, from_epoch_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -46,9 +46,6 @@ ALIGN = 8
 #: The largest prime below 2**32.
 SEAL_PRIME = 4_294_967_291
 
-#: The last moment a record can tell, in seconds since 1970: early in 2106.
-LATEST = 0xFFFF_FFFF
-
 #: The kind of a record whose writer was interrupted (a signal handler raised): never an event.
 VOID = 0
 
