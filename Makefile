@@ -4,6 +4,9 @@
 
 PYTHONS ?= 3.11 3.12 3.13
 VENV_PYTHON := .venv/bin/python
+# The tests mostly wait, for timers and for processes: as many at once as there are cores.
+# ARGS=-n0 runs them one after the other, in this process.
+PYTEST := -m pytest -n auto --dist worksteal
 INSTALL := -m pip --disable-pip-version-check install --quiet
 
 .PHONY: demo test proof check bench docs fix build clean debian test-pythons
@@ -13,10 +16,10 @@ demo: .venv/.stamp  ## The main job on real orders, start to end, in under two m
 	$(VENV_PYTHON) examples/main_job/run.py $(ARGS)
 
 test: .venv/.stamp .venv-sdks/.stamp  ## The suite on the default Python.
-	$(VENV_PYTHON) -m pytest $(ARGS)
+	$(VENV_PYTHON) $(PYTEST) $(ARGS)
 
 proof: .venv/.stamp .venv-sdks/.stamp  ## Every guarantee tried in full, and the matrix of docs/delivery.md.
-	PENSTOCK_PROOF=full $(VENV_PYTHON) -m pytest -m proves --timeout 2400 $(ARGS)
+	PENSTOCK_PROOF=full $(VENV_PYTHON) $(PYTEST) -m proves --timeout 2400 $(ARGS)
 
 check: .venv/.stamp  ## Format, lint and types.
 	.venv/bin/ruff format --check .
@@ -43,7 +46,7 @@ test-pythons: $(PYTHONS:%=test-%)  ## The suite on every Python we promise. REQU
 
 test-%: .venv-sdks/.stamp
 	@if .ci/python $* >/dev/null 2>&1; then $(MAKE) --no-print-directory .venv-$*/.stamp \
-	    && .venv-$*/bin/python -m pytest -p no:cacheprovider $(ARGS); \
+	    && .venv-$*/bin/python $(PYTEST) -p no:cacheprovider $(ARGS); \
 	elif [ -n "$(REQUIRED)" ]; then .ci/python $*; \
 	else echo "skipped: there is no Python $* here (REQUIRED=1 makes this a failure)"; fi
 

@@ -2,7 +2,7 @@
 Only the hot paths of Penstock, again and again, for a profiler.
 
     python benchmarks/hot.py all                     # capture and delivery at once
-    python benchmarks/hot.py capture --profile       # delivery stands still; cProfile, all threads
+    python benchmarks/hot.py capture                 # delivery stands still
     python benchmarks/hot.py delivery --gzip         # a journal filled before; nothing is captured
     py-spy record -o hot.svg -- python benchmarks/hot.py all --events 1000000
 """
@@ -10,16 +10,13 @@ Only the hot paths of Penstock, again and again, for a profiler.
 from __future__ import annotations
 
 import argparse
-import cProfile
 import os
-import pstats
 import resource
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import events
@@ -53,7 +50,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--events", type=int, default=300_000)
     parser.add_argument("--kind", choices=sorted(events.KINDS), default="full")
     parser.add_argument("--gzip", action="store_true")
-    parser.add_argument("--profile", action="store_true", help="cProfile of every thread")
     parser.add_argument("--no-pin", dest="pin", action="store_false", help="on all cores")
     parser.add_argument("--fill", help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -86,7 +82,6 @@ def _deliver(url: str, options: argparse.Namespace) -> None:
 
 def _measure(sink: SinkProcess, options: argparse.Namespace) -> None:
     run = _deliver if options.path == "delivery" else _capture
-    profiles = _start_profiles() if options.profile else []
     began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF)
     run(sink.url, options)
     took, after = time.monotonic() - began, resource.getrusage(resource.RUSAGE_SELF)
@@ -99,25 +94,6 @@ def _measure(sink: SinkProcess, options: argparse.Namespace) -> None:
     if options.path != "capture":
         report = sink.report(began, began + took)
         print(f"{report['distinct']:,} delivered; sink busy {report['busy_percent']:.0f} %")
-    if profiles:
-        stats = pstats.Stats(profiles[0])
-        for profile in profiles[1:]:
-            with suppress(TypeError):  # a thread that ran nothing has none
-                stats.add(profile)
-        stats.sort_stats("tottime").print_stats(40)
-
-
-def _start_profiles() -> list[cProfile.Profile]:
-    """One for this thread, and one for each thread that starts later."""
-    profiles = [cProfile.Profile()]
-
-    def begin(*_event: object) -> None:
-        profiles.append(cProfile.Profile())
-        profiles[-1].enable()
-
-    threading.setprofile(begin)
-    profiles[0].enable()
-    return profiles
 
 
 def _threads() -> list[tuple[str, float]]:

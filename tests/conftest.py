@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from typing import TYPE_CHECKING
 
 import hypothesis
@@ -16,6 +18,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from faults.desk import Desk
+
+# A shell that runs the tests in the background has them ignore Ctrl-C, and with them every program
+# that they start: the tests that send it would wait for ever.
+if threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A slow machine is not a failing test.
 hypothesis.settings.register_profile("penstock", deadline=None)

@@ -125,12 +125,12 @@ def test_a_sink_takes_requests_in_pieces_and_one_after_the_other() -> None:
 
 @pytest.mark.parametrize("path", ["all", "capture", "delivery"])
 def test_the_hot_paths_run_alone_for_a_profiler(path: str) -> None:
-    """Events go through, and a profile of every thread is printed."""
-    command = [sys.executable, str(BENCHMARKS / "hot.py"), path, "--events", "2000", "--profile"]
+    """Events go through, and what every thread cost is printed."""
+    command = [sys.executable, str(BENCHMARKS / "hot.py"), path, "--events", "2000"]
     finished = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
     assert finished.returncode == 0, finished.stderr
     assert "events/s" in finished.stdout
-    assert "tottime" in finished.stdout
+    assert "per million  MainThread" in finished.stdout
     if path != "capture":
         assert "2,000 delivered" in finished.stdout
 
