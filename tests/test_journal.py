@@ -544,6 +544,19 @@ def test_a_lane_being_removed_is_nobodys(tmp_path: Path, monkeypatch: pytest.Mon
     assert found == []
 
 
+def test_a_removed_lane_has_nothing_to_reclaim(tmp_path: Path) -> None:
+    """The sender that settled its last event comes after the worker that removed the lane."""
+    first = disk(tmp_path)
+    fill(first.lane, 3)
+    leave(first)
+    journal = disk(tmp_path)
+    (lane,) = journal.adopt()
+    for identity in DESTINATIONS:
+        drain(lane, identity)
+    assert journal.retire(lane)
+    assert not lane.reclaim()
+
+
 def test_a_lane_that_was_never_finished_is_swept(tmp_path: Path) -> None:
     """A process killed while it made its lane leaves nothing for ever, and a young one alone."""
     journal = disk(tmp_path)

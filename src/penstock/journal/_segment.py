@@ -195,8 +195,11 @@ class DiskStore:
         return segment
 
     def numbers(self) -> list[int]:
-        """Numbers of the segment files, ascending."""
-        names = (entry.name for entry in os.scandir(self.path))
+        """Numbers of the segment files, ascending; none when the lane was removed meanwhile."""
+        try:
+            names = [entry.name for entry in os.scandir(self.path)]
+        except FileNotFoundError:
+            return []
         stems = (name[: -len(SUFFIX)] for name in names if name.endswith(SUFFIX))
         return sorted(int(stem) for stem in stems if stem.isdecimal())
 
