@@ -370,6 +370,27 @@ def test_disk_keeps_what_an_outage_leaves(tmp_path: Any) -> None:
     assert (ledger.accepted, ledger.delivered) == (600, 600)
 
 
+def test_a_stopped_worker_leaves_its_lanes_to_the_close(tmp_path: Any) -> None:
+    """Worker and close would both remove a lane that is done; the second would find it gone."""
+    dead = Client(Segment("k"), config=Config(journal=tmp_path))
+    dead.track("u1", "e")
+    dead.close(0.0)
+    transport = MemoryTransport()
+    client = Client(Segment("k"), config=Config(journal=tmp_path, transport=transport))
+    assert client._engine is not None
+    journal, worker = client._engine.journal, client._engine.worker
+    (lane,) = journal.adopt()
+    worker._attach(lane, adopted=True)
+    worker._next_adoption = float("inf")
+    while worker._send_one(worker._pumps[0]):
+        pass
+    worker._stop()
+    worker._look()
+    assert [path.name for path in tmp_path.glob("*/lane-*")] != []
+    assert client.close().balanced
+    assert [path.name for path in tmp_path.glob("*/lane-*")] == []
+
+
 def test_old_events_expire_by_capture_not_by_timestamp(open_client: Any) -> None:
     """Age counts from the call; a back-fill of old events is not old."""
     transport = MemoryTransport([TransportError("connect")] * 3)

@@ -235,11 +235,13 @@ class Worker:
 
     def _attach_all(self) -> None:
         with self._lock:
+            if self._stopping:  # the lanes are for `finish_close` to let go of
+                return
             lane = self.journal.lane
             if lane.opened and lane not in self._attached:
                 self._attach(lane, adopted=False)
             now = self._clock.monotonic()
-            if now >= self._next_adoption and not self._stopping:
+            if now >= self._next_adoption:
                 self._next_adoption = now + ADOPT_EVERY_S
                 self._adopt()
             self._retire()
