@@ -287,9 +287,9 @@ def test_an_append_inside_an_append_is_kept(
     assert drain(journal.lane, "aaaa")[1:] == [b'{"outer":1}', b'{"inner":1}']
 
 
-def test_an_append_inside_the_making_of_a_segment_is_kept(make: Callable[..., Journal]) -> None:
+def test_an_append_inside_the_making_of_a_segment_is_kept() -> None:
     """The worst moment for a signal handler to track: no segment is there yet."""
-    journal = make()
+    journal = MemoryJournal(DESTINATIONS, max_bytes=64 * MIB)
     lane = journal.lane
     real = lane._next_segment
     calls: list[int] = []
@@ -620,6 +620,21 @@ while True:
     assert len(found) >= told
     assert found == [b'{"n":%d,"x":"%s"}' % (n, b"x" * (n % 900)) for n in range(len(found))]
     assert journal.ledger().balanced
+
+
+def test_a_handler_that_appends_and_ends_the_process_loses_nothing(tmp_path: Path) -> None:
+    """It runs in the middle of the first append, which never gets a segment."""
+    journal = disk(tmp_path)
+
+    def interrupted(_size: int) -> Any:
+        journal.lane.append(2, 0, 0, b'{"inner":1}')
+        raise SystemExit
+
+    journal.lane._next_segment = interrupted  # type: ignore[method-assign]
+    with pytest.raises(SystemExit):
+        journal.lane.append(2, 0, 0, b'{"outer":1}')
+    (lane,) = disk(tmp_path).adopt()
+    assert drain(lane, "aaaa") == [b'{"inner":1}']
 
 
 def test_a_truncated_segment_costs_only_what_was_cut(tmp_path: Path) -> None:

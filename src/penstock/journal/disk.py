@@ -83,6 +83,7 @@ class DiskJournal:
             self.destinations,
             on_wake=on_wake,
             on_degraded=on_degraded,
+            keep_aside=self._keep_aside,
         )
 
     # -- lanes -----------------------------------------------------------------------------
@@ -97,16 +98,48 @@ class DiskJournal:
         make_private(self.directory)
         self._budget.found(self._used_bytes())
         self._dead.expire()
+        path, lock = self._make_lane()
+        self._locks[self.lane] = lock
+        self._paths[self.lane] = path
+        return DiskStore(path)
+
+    def _keep_aside(self, call: tuple[int, int, int, bytes]) -> None:
+        """
+        Store an event for which the lane itself cannot be used now.
+
+        It gets a lane of its own, left as a dead process leaves one: whoever adopts next, this
+        process at its next flush among them, delivers it.
+
+        Raises:
+            OSError: The directory cannot be written.
+        """
+        make_private(self.directory)
+        path, lock = self._make_lane()
+        # A budget of its own: the lock of the shared one may be held by what was interrupted.
+        lane = Lane(lambda: DiskStore(path), Budget(self._budget.limit), self.destinations)
+        try:
+            lane.append(*call)
+            lane.sync()
+            if not lane.durable:
+                raise OSError("the event could only be kept in memory")
+        finally:
+            lane.close()
+            lock.release()
+
+    def _make_lane(self) -> tuple[Path, FileLock]:
+        """
+        Make the directory of a lane, locked before anybody can find it.
+
+        Raises:
+            OSError: It cannot be made.
+        """
         identity = str(uuid7())
         making = self.directory / f"{_MAKING_PREFIX}{identity}"
         making.mkdir(mode=0o700)
         lock = FileLock.acquire(making / "lock")
         if lock is None:
             raise OSError("the new lane was locked by another process")
-        path = making.rename(self.directory / f"{LANE_PREFIX}{identity}")
-        self._locks[self.lane] = lock
-        self._paths[self.lane] = path
-        return DiskStore(path)
+        return making.rename(self.directory / f"{LANE_PREFIX}{identity}"), lock
 
     def adopt(self) -> list[Lane]:
         """

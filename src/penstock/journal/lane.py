@@ -79,6 +79,8 @@ class Lane:
             start, so that no segment is deleted before all have passed.
         on_wake: Called by `append` when a batch is complete, and by the first append.
         on_degraded: Called once with the error when the disk cannot be used.
+        keep_aside: Stores an event elsewhere that comes while the lane is being opened or grows,
+            on the very thread that does it; None where nothing outlives the process anyway.
     """
 
     def __init__(
@@ -89,8 +91,10 @@ class Lane:
         *,
         on_wake: Callable[[], None] = lambda: None,
         on_degraded: Callable[[OSError], None] = lambda _error: None,
+        keep_aside: Callable[[tuple[int, int, int, bytes]], None] | None = None,
     ) -> None:
         self._open_store = open_store
+        self._keep_aside = keep_aside
         self._store: SegmentStore | None = None
         self._budget = budget
         self._destinations = dict(destinations)
@@ -150,7 +154,7 @@ class Lane:
 
         Returns:
             The record's ordinal; 0 for one that a signal handler appended in the middle of
-            another's slow path, which writes it as soon as that is done.
+            another's slow path: see `_interrupt`.
 
         Raises:
             JournalFull: The cap or the disk is full; nothing was stored.
@@ -172,13 +176,13 @@ class Lane:
 
         Returns:
             False when this append interrupted another one right here (a signal handler
-            tracked something): *call* is then made as soon as that one has its segment.
+            tracked something) and `_interrupt` has taken care of *call*.
         """
         pen = self._pen
         if pen.limit == CLOSED:
             raise ClosedError
         if self._in_slow_path:
-            self._interrupting.append(call)
+            self._interrupt(call)
             return False
         self._in_slow_path = True
         pen.limit = 0  # nobody writes while the segment changes
@@ -194,6 +198,21 @@ class Lane:
         while self._interrupting:
             self.append(*self._interrupting.pop(0))
         return True
+
+    def _interrupt(self, call: tuple[int, int, int, bytes]) -> None:
+        """
+        Store *call* while the append it interrupted cannot go on.
+
+        A handler may end the process as soon as it has its id, so waiting for the segment would
+        lose the event. Only in memory, where it would be lost all the same, it waits.
+        """
+        try:
+            if self._keep_aside is not None:
+                self._keep_aside(call)
+                return
+        except (OSError, JournalFull):
+            pass  # the interrupted append finds the same and decides
+        self._interrupting.append(call)
 
     def _wake(self) -> None:
         self._pen.wake_ordinal = self._wake_bytes = NEVER
