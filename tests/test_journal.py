@@ -548,7 +548,7 @@ def test_a_removed_lane_has_nothing_to_reclaim(tmp_path: Path) -> None:
     """The sender that settled its last event comes after the worker that removed the lane."""
     first = disk(tmp_path)
     fill(first.lane, 3)
-    leave(first)
+    crash(first)
     journal = disk(tmp_path)
     (lane,) = journal.adopt()
     for identity in DESTINATIONS:
