@@ -5,12 +5,13 @@
  * package was installed, and on builds of Python without the interpreter's lock. One test-suite
  * runs over both.
  *
- *     wire_time(milliseconds)   penstock.timestamps
- *     now()                     penstock.timestamps
- *     is_plain(value, levels)   penstock.values._quick
- *     Pen                       penstock.journal._pen
- *     scan(...)                 penstock.journal.record
- *     items_of(...)             penstock.delivery._encoding
+ *     wire_time(milliseconds)      penstock.timestamps
+ *     now()                        penstock.timestamps
+ *     is_plain(value, levels)      penstock.values._quick
+ *     weigh(value, levels, most)   penstock.values._weight
+ *     Pen                          penstock.journal._pen
+ *     scan(...)                    penstock.journal.record
+ *     items_of(...)                penstock.delivery._encoding
  *
  * What makes it short: `Pen.append` runs no Python code between reserving a place and writing
  * the header, so neither another thread nor a signal handler can come in between, and no lock is
@@ -36,8 +37,13 @@
 #define VOID 0
 #define LATEST 0xffffffffLL
 
-/* Values looked at before a message is left to the careful way, which bounds what it writes. */
-#define MAX_NODES 200000
+/*
+ * A message of more JSON, in about as many bytes, is left to the careful way, which bounds what it
+ * writes. An object that is in a message twice counts twice, as it is written twice.
+ */
+#define MAX_WEIGHT 1000000
+#define VALUE_WEIGHT 2 /* itself and a comma; for a container, its brackets */
+#define TEXT_WEIGHT 3  /* quotes and a comma or colon, beside the characters */
 
 /* ---- time ---------------------------------------------------------------------------------- */
 
@@ -148,15 +154,16 @@ now(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(nothing))
 
 /* ---- JSON values --------------------------------------------------------------------------- */
 
-static int is_plain_value(PyObject *value, Py_ssize_t levels, Py_ssize_t *nodes);
+static int is_plain_value(PyObject *value, Py_ssize_t levels, Py_ssize_t *left);
 
 static int
-is_plain_dict(PyObject *value, Py_ssize_t levels, Py_ssize_t *nodes)
+is_plain_dict(PyObject *value, Py_ssize_t levels, Py_ssize_t *left)
 {
     Py_ssize_t position = 0;
     PyObject *key, *child;
     while (PyDict_Next(value, &position, &key, &child)) {
-        if (!PyUnicode_CheckExact(key) || !is_plain_value(child, levels, nodes)) {
+        if (!PyUnicode_CheckExact(key) || !is_plain_value(key, levels, left) ||
+            !is_plain_value(child, levels, left)) {
             return 0;
         }
     }
@@ -164,10 +171,10 @@ is_plain_dict(PyObject *value, Py_ssize_t levels, Py_ssize_t *nodes)
 }
 
 static int
-is_plain_sequence(PyObject **items, Py_ssize_t count, Py_ssize_t levels, Py_ssize_t *nodes)
+is_plain_sequence(PyObject **items, Py_ssize_t count, Py_ssize_t levels, Py_ssize_t *left)
 {
     for (Py_ssize_t index = 0; index < count; index++) {
-        if (!is_plain_value(items[index], levels, nodes)) {
+        if (!is_plain_value(items[index], levels, left)) {
             return 0;
         }
     }
@@ -176,14 +183,18 @@ is_plain_sequence(PyObject **items, Py_ssize_t count, Py_ssize_t levels, Py_ssiz
 
 /* Runs no Python code, so nothing can change a container while we stand in it. */
 static int
-is_plain_value(PyObject *value, Py_ssize_t levels, Py_ssize_t *nodes)
+is_plain_value(PyObject *value, Py_ssize_t levels, Py_ssize_t *left)
 {
     PyTypeObject *type = Py_TYPE(value);
-    if (--*nodes < 0) {
+    if (type == &PyUnicode_Type) {
+        *left -= PyUnicode_GET_LENGTH(value) + TEXT_WEIGHT;
+        return *left >= 0;
+    }
+    *left -= VALUE_WEIGHT;
+    if (*left < 0) {
         return 0;
     }
-    if (type == &PyUnicode_Type || type == &PyLong_Type || type == &PyBool_Type ||
-        value == Py_None) {
+    if (type == &PyLong_Type || type == &PyBool_Type || value == Py_None) {
         return 1;
     }
     if (type == &PyFloat_Type) {
@@ -193,15 +204,15 @@ is_plain_value(PyObject *value, Py_ssize_t levels, Py_ssize_t *nodes)
         return 0;
     }
     if (PyDict_Check(value)) { /* and its subclasses: the catalogues */
-        return is_plain_dict(value, levels - 1, nodes);
+        return is_plain_dict(value, levels - 1, left);
     }
     if (type == &PyList_Type) {
         PyListObject *list = (PyListObject *)value;
-        return is_plain_sequence(list->ob_item, Py_SIZE(list), levels - 1, nodes);
+        return is_plain_sequence(list->ob_item, Py_SIZE(list), levels - 1, left);
     }
     if (type == &PyTuple_Type) {
         PyTupleObject *tuple = (PyTupleObject *)value;
-        return is_plain_sequence(tuple->ob_item, Py_SIZE(tuple), levels - 1, nodes);
+        return is_plain_sequence(tuple->ob_item, Py_SIZE(tuple), levels - 1, left);
     }
     return 0;
 }
@@ -216,7 +227,7 @@ PyDoc_STRVAR(is_plain_doc,
 static PyObject *
 is_plain(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
 {
-    Py_ssize_t levels, nodes = MAX_NODES;
+    Py_ssize_t levels, left = MAX_WEIGHT;
     if (count != 2) {
         PyErr_SetString(PyExc_TypeError, "is_plain takes a value and a number of levels");
         return NULL;
@@ -225,7 +236,26 @@ is_plain(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
     if (levels == -1 && PyErr_Occurred()) {
         return NULL;
     }
-    return PyBool_FromLong(is_plain_value(args[0], levels, &nodes));
+    return PyBool_FromLong(is_plain_value(args[0], levels, &left));
+}
+
+PyDoc_STRVAR(weigh_doc,
+"weigh(value, levels, most, /)\n--\n\n"
+"About how many bytes of JSON *value* comes to, at most *most*; negative when it is not plain,\n"
+"as is_plain has it, or comes to more: then so much was looked at.");
+
+static PyObject *
+weigh(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *value;
+    Py_ssize_t levels, most;
+    if (!PyArg_ParseTuple(args, "Onn", &value, &levels, &most)) {
+        return NULL;
+    }
+    Py_ssize_t left = most;
+    int plain = is_plain_value(value, levels, &left);
+    Py_ssize_t weight = left < 0 ? most : most - left;
+    return PyLong_FromSsize_t(plain ? weight : -weight);
 }
 
 /* ---- records ------------------------------------------------------------------------------- */
@@ -680,6 +710,7 @@ static PyMethodDef functions[] = {
     {"wire_time", wire_time, METH_O, wire_time_doc},
     {"now", now, METH_NOARGS, now_doc},
     {"is_plain", (PyCFunction)(void (*)(void))is_plain, METH_FASTCALL, is_plain_doc},
+    {"weigh", weigh, METH_VARARGS, weigh_doc},
     {"scan", native_scan, METH_VARARGS, scan_doc},
     {"items_of", items_of, METH_VARARGS, items_of_doc},
     {NULL, NULL, 0, NULL},

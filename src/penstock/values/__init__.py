@@ -20,7 +20,7 @@ How values are carried without a loss:
 Everything else is a `Coercion`: a path and one of the reasons in `Reason`.
 """
 
-from penstock.values._coercion import Coercion, Reason
+from penstock.values._coercion import Coercion, Reason, TooMuch
 from penstock.values._conversion import (
     CYCLE,
     MAX_DEPTH,
@@ -30,16 +30,19 @@ from penstock.values._conversion import (
 )
 from penstock.values._encode import encode, encode_strict
 from penstock.values._shapes import MAX_LAZY_ITEMS, MAX_TEXT
+from penstock.values._weight import MOST
 
 __all__ = [
     "CYCLE",
     "MAX_DEPTH",
     "MAX_LAZY_ITEMS",
     "MAX_TEXT",
+    "MOST",
     "TOO_DEEP",
     "Coercion",
     "Json",
     "Reason",
+    "TooMuch",
     "encode",
     "encode_strict",
     "to_json",

@@ -26,3 +26,16 @@ class Coercion(NamedTuple):
     #: Where, as in ``properties.cart[2].price``.
     path: str
     reason: Reason
+
+
+class TooMuch(ValueError):  # noqa: N818 - a limit, not an error
+    """
+    A value that is longer than the caller has room for.
+
+    Args:
+        most: About the bytes of JSON there was room for.
+    """
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"more than {most} bytes of JSON")
+        self.most = most

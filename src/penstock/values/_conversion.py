@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import orjson
 
-from penstock.values._coercion import Coercion
-from penstock.values._quick import quick_json
+from penstock.values._coercion import Coercion, TooMuch
+from penstock.values._quick import plain_json
 from penstock.values._scalars import SCALARS, encodable, is_plain, stringified, unreadable
 from penstock.values._shapes import (
     FAILED,
@@ -19,6 +19,7 @@ from penstock.values._shapes import (
     content_of,
     shape_of,
 )
+from penstock.values._weight import MOST, TEXT_WEIGHT, VALUE_WEIGHT, weigh
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +34,8 @@ MAX_DEPTH: Final = 32
 TOO_DEEP: Final = "[too deep]"
 CYCLE: Final = "[cycle]"
 
+#: An object takes as long as several scalars, and may be as short as ``[]``.
+_OBJECT_WEIGHT = 6
 #: Containers inside each other in the key of a mapping.
 _KEY_DEPTH = 4
 
@@ -43,6 +46,7 @@ def to_json(
     *,
     on_coercion: Callable[[Coercion], None] | None = None,
     max_depth: int = MAX_DEPTH,
+    most: int = MOST,
 ) -> Json:
     """
     *value* as plain JSON values.
@@ -52,8 +56,13 @@ def to_json(
         path: What the paths of coercions start with.
         on_coercion: Called once for each lossy change. Only what it raises leaves here.
         max_depth: Containers inside each other, *value* being the first.
+        most: About the bytes of JSON it may come to. What is in it twice counts twice, so that
+            neither a small knot of references nor an endless one takes for ever.
+
+    Raises:
+        TooMuch: It comes to more.
     """
-    converted: Json = _Conversion(on_coercion, path).guarded(value, max_depth)
+    converted: Json = _Conversion(on_coercion, path, most).guarded(value, max_depth)
     return converted
 
 
@@ -62,14 +71,17 @@ class _Conversion:
     One walk over one value.
 
     ``room`` is how many containers may still be opened. ``_trail`` holds the keys and indices
-    from the root to the current value, ``_open`` the ids of the containers on that way.
+    from the root to the current value, ``_open`` the ids of the containers on that way, ``_left``
+    is about how many more bytes there may be, ``_looks`` how many more may be looked at to find
+    plain containers: what is not plain is looked at again at each level above it.
     """
 
-    __slots__ = ("_open", "_report", "_root", "_trail")
+    __slots__ = ("_left", "_looks", "_most", "_open", "_report", "_root", "_trail")
 
-    def __init__(self, report: Callable[[Coercion], None] | None, root: str) -> None:
+    def __init__(self, report: Callable[[Coercion], None] | None, root: str, most: int) -> None:
         self._report = report
         self._root = root
+        self._left = self._looks = self._most = most
         self._trail: list[str | int] = []
         self._open: set[int] = set()
 
@@ -87,12 +99,27 @@ class _Conversion:
         # Only a class of a class of its own may have its own ``__hash__``, and none of ours does.
         convert = SCALARS.get(kind) if type(kind) is type else None
         if convert is not None:
-            return convert(value, self.lossy)
-        if kind is not dict and kind is not list and not issubclass(kind, Enum):
+            return self._counted(convert(value, self.lossy))
+        if (
+            kind is not dict
+            and kind is not list
+            and kind is not tuple
+            and not issubclass(kind, Enum)
+        ):
             for base, convert in SCALARS.items():
                 if issubclass(kind, base):
-                    return convert(value, self.lossy)
+                    return self._counted(convert(value, self.lossy))
         return self._structure(value, room)
+
+    def _counted(self, scalar: Any) -> Any:
+        if type(scalar) is str:
+            self._spend(len(scalar))
+        return scalar
+
+    def _spend(self, count: int) -> None:
+        self._left -= count
+        if self._left < 0:
+            raise TooMuch(self._most)
 
     def lossy(self, reason: Reason) -> None:
         """Report a change at the current place."""
@@ -103,9 +130,10 @@ class _Conversion:
 
     def _structure(self, value: object, room: int) -> Any:
         """What *value* holds, where its shape is known; otherwise its text."""
+        self._spend(_OBJECT_WEIGHT)
         shape = shape_of(type(value))
         if shape is None:
-            return stringified(value, self.lossy)
+            return self._counted(stringified(value, self.lossy))
         if isinstance(shape, Failed):
             return unreadable(value, self.lossy)
         identity = id(value)
@@ -132,6 +160,7 @@ class _Conversion:
             return self._object(content, room - 1)
         if shape.content == "wrapped":
             return self.value(content, room)
+        self._spend(len(content) * VALUE_WEIGHT)
         array = [
             item if is_plain(item) else self._child(index, item, room - 1)
             for index, item in enumerate(content)
@@ -139,8 +168,10 @@ class _Conversion:
         return _in_order(array) if shape.content == "unordered" else array
 
     def _object(self, pairs: list[tuple[Any, Any]], room: int) -> dict[str, Any]:
+        self._spend(len(pairs) * (VALUE_WEIGHT + TEXT_WEIGHT))
         if not _have_plain_keys(pairs):
             names = self._names([key for key, _ in pairs])
+            self._spend(sum(map(len, names)))
             pairs = [(name, child) for name, (_, child) in zip(names, pairs, strict=True)]
         return {
             name: child if is_plain(child) else self._child(name, child, room)
@@ -149,9 +180,12 @@ class _Conversion:
 
     def _child(self, step: str | int, child: object, room: int) -> Any:
         if type(child) is dict or type(child) is list:  # often one bad value is all there is
-            data = quick_json(child, room)
+            weight = weigh(child, room, min(self._left, self._looks))
+            data = plain_json(child) if weight > 0 else None
             if data is not None:
+                self._spend(weight)
                 return orjson.loads(data)
+            self._looks -= abs(weight)
         self._trail.append(step)
         try:
             return self.guarded(child, room)
@@ -162,24 +196,27 @@ class _Conversion:
         """A text for each key, all different; a key that is text keeps its name."""
         plain = {key for key in keys if type(key) is str and encodable(key)}
         taken, kept, names = set(plain), set(), []
+        numbers: dict[str, int] = {}
         for key in keys:
             if type(key) is str and key in plain and key not in kept:
                 kept.add(key)
                 names.append(key)
             else:
-                names.append(self._new_name(key, taken))
+                names.append(self._new_name(key, taken, numbers))
                 taken.add(names[-1])
         return names
 
-    def _new_name(self, key: object, taken: set[str]) -> str:
+    def _new_name(self, key: object, taken: set[str], numbers: dict[str, int]) -> str:
+        """The text of *key*; numbered on, from where *numbers* stands, when it is taken."""
         text = self.value(key, _KEY_DEPTH)
         if not isinstance(text, str):
             text = json.dumps(text, ensure_ascii=False)
         if text not in taken:
             return text
-        number = 2
+        number = numbers.get(text, 2)
         while f"{text}#{number}" in taken:
             number += 1
+        numbers[text] = number + 1
         self._trail.append(f"{text}#{number}")
         self.lossy("duplicate_key")
         self._trail.pop()
@@ -189,7 +226,7 @@ class _Conversion:
 def _have_plain_keys(pairs: list[tuple[Any, Any]]) -> bool:
     """Whether all keys can stay as they are, found quickly; False may be a false alarm."""
     for key, _ in pairs:
-        if type(key) is not str or not key.isascii():
+        if type(key) is not str or not is_plain(key):
             return False
     return len(dict(pairs)) == len(pairs)
 

@@ -11,6 +11,7 @@ from penstock.errors import SerializationError
 from penstock.values._conversion import MAX_DEPTH, to_json
 from penstock.values._quick import quick_json
 from penstock.values._scalars import is_plain
+from penstock.values._weight import MOST
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +28,7 @@ LEVELS = MAX_DEPTH + 1
 def encode(
     message: dict[str, Any],
     on_coercion: Callable[[Coercion], None] | None = None,
+    most: int = MOST,
 ) -> bytes:
     """
     A whole message as compact JSON.
@@ -34,17 +36,22 @@ def encode(
     Args:
         message: A neutral message; its values may be anything. Later changes have no effect.
         on_coercion: Called once for each lossy change. Only what it raises leaves here.
+        most: About the bytes it may come to where it is not plain; see `to_json`.
+
+    Raises:
+        TooMuch: It comes to more.
     """
     data = quick_json(message, LEVELS)
-    return encode_with_care(message, on_coercion) if data is None else data
+    return encode_with_care(message, on_coercion, most) if data is None else data
 
 
 def encode_with_care(
     message: dict[str, Any],
     on_coercion: Callable[[Coercion], None] | None = None,
+    most: int = MOST,
 ) -> bytes:
     """`encode` for a message that `quick_json` gave back."""
-    plain = to_json(message, "", on_coercion=on_coercion, max_depth=LEVELS)
+    plain = to_json(message, "", on_coercion=on_coercion, max_depth=LEVELS, most=most)
     if not isinstance(plain, dict):  # the caller's stack is all but used up
         plain = {name: value for name, value in message.items() if is_plain(value)}
     _keep_objects(plain)

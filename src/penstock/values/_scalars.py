@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 #: An integer of more bits may be infinite as a double, and serde_json refuses the whole batch.
 _DOUBLE_BITS = 1023
+#: Characters of a text which nobody counts.
+_SHORT = 256
 #: Below this, every integer has a double of its own.
 _EXACT_DOUBLE = 2**53
 
@@ -34,7 +36,7 @@ _EXACT_DOUBLE = 2**53
 def is_plain(value: object) -> bool:
     """Whether *value* can stay as it is, found quickly; False may be a false alarm."""
     if type(value) is str:
-        return value.isascii()
+        return value.isascii() and len(value) < _SHORT
     if type(value) is float:
         return isfinite(value)
     if type(value) is int:

@@ -81,6 +81,23 @@ def content_of(value: object, shape: Shape) -> Any:
     return FAILED
 
 
+def table_of(mapping: object) -> dict[Any, Any]:
+    """
+    What a mapping holds, in a dict of its own.
+
+    One that cannot be read as a whole is put under the name of its type instead, where its
+    conversion will tell what is wrong with it.
+    """
+    shape = shape_of(type(mapping))
+    if isinstance(shape, Shape) and shape.content == "pairs":
+        content = content_of(mapping, shape)
+        whole = content is not FAILED and not (shape.lazy and len(content) > MAX_LAZY_ITEMS)
+        table = contained(dict, content) if whole else FAILED
+        if isinstance(table, dict):
+            return table
+    return {type_name(type(mapping)): mapping}
+
+
 def text_of(value: object) -> str | Failed:
     """The text of an arbitrary object, shortened and without its address in memory."""
     return contained(_text_of, value)  # type: ignore[no-any-return]
