@@ -192,14 +192,14 @@ class Client(Intake):
             and CURRENT.get() is None
             and type(event) is str
             and type(user_id) is str
-            and (properties is None or isinstance(properties, dict))
-            and (context is None or isinstance(context, dict))
+            and (properties is None or type(properties) is dict or _is_dict(properties))
+            and (context is None or type(context) is dict or _is_dict(context))
             and anonymous_id is None
             and integrations is None
             and timestamp is None
             and message_id is None
             and idempotency_key is None
-            and not historical
+            and historical is False
             and not (event.isspace() or user_id.isspace())
             and event
             and user_id
@@ -239,6 +239,8 @@ class Client(Intake):
         if scope is not None:
             user_id = scope.user_id if user_id is None else user_id
             anonymous_id = scope.anonymous_id if anonymous_id is None else anonymous_id
+            if properties is not None:
+                properties = _checks.mapping(properties, "Track", "properties")
             properties = over(scope.properties, properties)
         neutral: dict[str, Any] = {"type": "track"}
         neutral["event"] = _checks.required_text(event, "Track", "event")
@@ -428,7 +430,7 @@ class Client(Intake):
         """
         return self.enqueue(
             Capture(
-                event=event or "",
+                event="" if event is None else event,
                 distinct_id=distinct_id,
                 properties=properties,
                 groups=groups,
@@ -468,7 +470,7 @@ class Client(Intake):
         """
         return self.enqueue(
             GroupIdentify(
-                group_type=group_type or "",
+                group_type="" if group_type is None else group_type,
                 group_id=group_id,
                 properties=properties,
                 distinct_id=distinct_id,
@@ -602,6 +604,11 @@ class Client(Intake):
     def __reduce__(self) -> tuple[Any, ...]:
         """A pickled client (``multiprocessing`` with spawn) is a new one with the same settings."""
         return (_rebuild, (self.destinations, self.config))
+
+
+def _is_dict(value: object) -> bool:
+    """As ``isinstance(value, dict)``, which asks the value itself, and that may raise."""
+    return issubclass(type(value), dict)
 
 
 def _rebuild(destinations: tuple[Destination, ...], config: Config) -> Client:

@@ -67,13 +67,22 @@ class FieldError(ValidationError):
         self.reason = reason
 
 
+#: Larger integers are not shown; a very large one has no text at all.
+_MOST_SHOWN = 10**20
+
+
 def _shown(value: object) -> str:
-    """Show an empty or scalar value; of anything else, only the type (it may be personal data)."""
-    if value is None or isinstance(value, bool | int | float):
+    """
+    Show an empty or scalar value; of anything else, only the type (it may be personal data).
+
+    No code of the value's own class is run: it may raise.
+    """
+    kind = type(value)
+    small = kind is int and abs(value) < _MOST_SHOWN  # type: ignore[arg-type]
+    blank = kind is str and not value.strip()  # type: ignore[attr-defined]
+    if value is None or kind is bool or kind is float or small or blank:
         return repr(value)
-    if isinstance(value, str) and not value.strip():
-        return repr(value)
-    return f"a {type(value).__name__}"
+    return f"a {type.__dict__['__name__'].__get__(kind)}"
 
 
 class MessageTooLargeError(ValidationError):

@@ -35,7 +35,8 @@ from penstock.journal.record import FLAG_HISTORICAL, FLAG_SELECTIVE, Record
 from penstock.kinds import Kind
 from penstock.scope import over
 from penstock.timestamps import from_epoch_ms, recorded
-from penstock.values import encode
+from penstock.values import TooMuch, encode
+from penstock.values._scalars import is_plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -52,6 +53,8 @@ _BLOCK_TICK_S = 0.005
 #: A payload below this part of the limit is within it in every dialect: none more than doubles
 #: a message, and then adds some hundred bytes.
 _SURELY_SMALL = 3
+#: Encoding stops at so many times the largest limit: no dialect halves a message.
+_MORE = 2
 _TITLES = {int(kind): kind.title for kind in Kind}
 _PAGE = _fork.PAGE
 _time_ns = time.time_ns
@@ -85,7 +88,7 @@ class Intake:
         #: The same where an event is to be stamped and written with nothing in between.
         self._write_plainly: Callable[[int, int, int, bytes], int] | None = None
         self._synced = self.config.fsync == "always"
-        self._small = 0
+        self._small = self._largest = 0
         if self.destinations:
             self._start()
             _fork.watch(self)
@@ -110,8 +113,9 @@ class Intake:
 
     def _start(self) -> None:
         self._engine = Engine(self.destinations, self.config, self._log)
-        self._small = min(p.settings.limits.max_message_bytes for p in self._engine.pumps)
-        self._small //= _SURELY_SMALL
+        limits = [pump.settings.limits.max_message_bytes for pump in self._engine.pumps]
+        self._small = min(limits) // _SURELY_SMALL
+        self._largest = max(limits)
         self._write = self._engine.lane.write
         self._write_plainly = None if self._has_more_to_do() else self._write
         self._finalizer = weakref.finalize(self, self._engine.worker.orphan)
@@ -168,7 +172,7 @@ class Intake:
         else:
             neutral["timestamp"] = _checks.wire_timestamp(timestamp, _TITLES[kind])
         self._add_context(kind, neutral, context, scope)
-        flags = FLAG_HISTORICAL if historical else 0
+        flags = 0 if historical is False or not _checks.is_set(historical) else FLAG_HISTORICAL
         if integrations is not None:
             neutral["integrations"] = _checks.mapping(integrations, _TITLES[kind], "integrations")
         if self._hooks:
@@ -178,7 +182,9 @@ class Intake:
             neutral = shaped
         if "integrations" in neutral:
             flags |= FLAG_SELECTIVE
-        self._store(kind, flags, recorded(now_ms), encode(neutral, self._coercions.note))
+        payload = self._encoded(neutral)
+        if payload is not None:
+            self._store(kind, flags, recorded(now_ms), payload)
         return identity
 
     def _identity(
@@ -198,7 +204,7 @@ class Intake:
         if scope is not None or self._default_context is not None:
             ambient = over(self._default_context, scope.context if scope else None)
             merged = over(ambient, neutral.get("context"))
-            if merged:
+            if merged is not None:
                 neutral["context"] = merged
 
     def _store(self, kind: int, flags: int, captured_at: int, payload: bytes) -> None:
@@ -213,6 +219,18 @@ class Intake:
             self._finish(ordinal, (kind, flags, captured_at, payload))
         if self._synced:
             self._sync_now()
+
+    def _encoded(self, neutral: dict[str, Any]) -> bytes | None:
+        """The event as JSON; None when it is too large by far, and dead here."""
+        try:
+            return encode(neutral, self._coercions.note, _MORE * self._largest)
+        except TooMuch:
+            size = _MORE * self._largest
+        if self.config.strict:
+            raise MessageTooLargeError(size, self._largest)
+        outline = {name: value for name, value in neutral.items() if is_plain(value)}
+        self._refuse("too_large", outline, f"above {size} bytes, the limit is {self._largest}")
+        return None
 
     def _sync_now(self) -> None:
         """``fsync="always"``: wait for the disk; where it fails, say so, the event is accepted."""

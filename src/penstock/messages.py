@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime  # noqa: TC003 - msgspec resolves a Struct's annotations
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias, TypeGuard
 from uuid import UUID
 
 import msgspec
@@ -20,6 +20,7 @@ from uuid_utils import uuid4
 from penstock import _checks
 from penstock.errors import FieldError
 from penstock.kinds import Kind
+from penstock.values._shapes import table_of
 
 Id: TypeAlias = str | int | UUID
 Data: TypeAlias = Mapping[str, Any]
@@ -224,7 +225,7 @@ class Group(_OfSomeone, kw_only=True):
         _put_mapping(neutral, "traits", self.traits, "Group", "traits")
         group_type = _checks.optional_text(self.group_type, "Group", "group_type")
         if group_type is not None:
-            neutral["traits"] = {**neutral.get("traits", {}), "groupType": group_type}
+            neutral["traits"] = {**table_of(neutral.get("traits", {})), "groupType": group_type}
         return neutral
 
 
@@ -302,7 +303,7 @@ class Capture(_Message, kw_only=True):
     def _properties(self) -> dict[str, Any]:
         """A copy of the properties with PostHog's three objects in it."""
         given = {} if self.properties is None else self.properties
-        properties = dict(_checks.mapping(given, "Capture", "properties"))
+        properties = table_of(_checks.mapping(given, "Capture", "properties"))
         for field in ("groups", "set", "set_once"):
             _put_mapping(properties, f"${field}", getattr(self, field), "Capture", field)
         return properties
@@ -372,6 +373,11 @@ Message: TypeAlias = (
 """What `Client.enqueue` takes."""
 
 
+def is_message(value: object) -> TypeGuard[_Message]:
+    """Whether *value* is one of ours; it is not asked itself."""
+    return issubclass(type(value), _Message) and hasattr(type(value), "kind")
+
+
 def opened(message: object) -> tuple[Kind, dict[str, Any], dict[str, Any]]:
     """
     A message as the client works on it.
@@ -383,7 +389,7 @@ def opened(message: object) -> tuple[Kind, dict[str, Any], dict[str, Any]]:
     Raises:
         FieldError: A field is missing, empty or of the wrong type, or *message* is none of ours.
     """
-    if not isinstance(message, _Message) or not hasattr(message, "kind"):
+    if not is_message(message):
         reason = "messages with custom types cannot be enqueued; expected Track, Identify, ..."
         raise FieldError("Message", "message", message, reason)
     neutral = message.body()

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import structs
 
-from penstock.messages import Capture, Page, Screen, Track
+from penstock import _checks
+from penstock.messages import Capture, Page, Screen, Track, is_message
+from penstock.values._shapes import FAILED, contained, table_of, type_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -66,8 +68,8 @@ def scoped(
         inner = Scope(
             user_id if user_id is not None else outer.user_id,
             anonymous_id if anonymous_id is not None else outer.anonymous_id,
-            {**(outer.properties or {}), **(properties or {})} or None,
-            {**(outer.context or {}), **(context or {})} or None,
+            over(outer.properties, properties),
+            over(outer.context, context),
         )
     token = CURRENT.set(inner)
     try:
@@ -79,12 +81,12 @@ def scoped(
 def over(
     lower: Mapping[str, Any] | None, upper: Mapping[str, Any] | None
 ) -> Mapping[str, Any] | None:
-    """*upper* over *lower*, key by key; neither is changed."""
-    if not lower:
-        return upper
-    if not upper:
-        return lower
-    return {**lower, **upper}
+    """*upper* over *lower*, key by key; neither is changed, and either may be hostile."""
+    if lower is None or upper is None:
+        return upper if lower is None else lower
+    below, above = table_of(lower), table_of(upper)
+    merged = contained(lambda: below | above)  # runs the code of the keys
+    return {**below, type_name(type(upper)): upper} if merged is FAILED else merged
 
 
 def within(scope: Scope, message: Message) -> Message:
@@ -92,9 +94,14 @@ def within(scope: Scope, message: Message) -> Message:
     *message* with what it inherits from *scope*, the context excepted; it is not changed itself.
 
     A PostHog ``distinct_id`` is the scope's user, or else its device. Groups inherit no
-    properties: those describe the event.
+    properties: those describe the event. What is no message stays what it is.
+
+    Raises:
+        FieldError: Its properties are no mapping.
     """
     inherited: dict[str, Any] = {}
+    if not is_message(message):
+        return message
     for field in ("user_id", "anonymous_id"):
         if getattr(message, field, "") is None:
             inherited[field] = getattr(scope, field)
@@ -104,6 +111,9 @@ def within(scope: Scope, message: Message) -> Message:
             inherited = {"distinct_id": scope.user_id if known else scope.anonymous_id}
         else:
             inherited = {}
-    if isinstance(message, Track | Page | Screen | Capture) and scope.properties:
-        inherited["properties"] = over(scope.properties, message.properties)
+    if isinstance(message, Track | Page | Screen | Capture) and scope.properties is not None:
+        own = message.properties
+        if own is not None:
+            own = _checks.mapping(own, message.kind.title, "properties")
+        inherited["properties"] = over(scope.properties, own)
     return structs.replace(message, **inherited) if inherited else message
