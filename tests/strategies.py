@@ -48,8 +48,8 @@ class Trouble(BaseException):
     """What no ``except Exception`` stops."""
 
 
-_RAISED = (ValueError, KeyError, RuntimeError, RecursionError, StopIteration, MemoryError, Trouble)
-_METHODS = re.findall(
+RAISED = (ValueError, KeyError, RuntimeError, RecursionError, StopIteration, MemoryError, Trouble)
+METHODS = re.findall(
     r"\w+",
     """
     __str__ __repr__ __format__ __iter__ __next__ __len__ __bool__ __eq__ __ne__ __lt__ __hash__
@@ -58,9 +58,9 @@ _METHODS = re.findall(
     model_dump isoformat utcoffset as_tuple hex encode
     """,
 )
-_PROPERTIES = ("__class__", "__dict__", "__module__", "value", "name", "_fields", "tzinfo")
-_CLASS_MARKS = ("__dataclass_fields__", "__attrs_attrs__", "__struct_encode_fields__", "_fields")
-_BASES: tuple[tuple[type, tuple[Any, ...]], ...] = (
+PROPERTIES = ("__class__", "__dict__", "__module__", "value", "name", "_fields", "tzinfo")
+CLASS_MARKS = ("__dataclass_fields__", "__attrs_attrs__", "__struct_encode_fields__", "_fields")
+BASES: tuple[tuple[type, tuple[Any, ...]], ...] = (
     (object, ()),
     (str, ("text",)),
     (int, (7,)),
@@ -127,11 +127,11 @@ def _raiser(error: type[BaseException]) -> Any:
 @st.composite
 def hostile(draw: st.DrawFn) -> object:
     """An instance of a class whose methods and properties raise."""
-    base, arguments = draw(st.sampled_from(_BASES))
-    error = _raiser(draw(st.sampled_from(_RAISED)))
-    body = dict.fromkeys(draw(st.sets(st.sampled_from(_METHODS))), error)
-    body |= {name: property(error) for name in draw(st.sets(st.sampled_from(_PROPERTIES)))}
-    body |= {name: draw(json_values) for name in draw(st.sets(st.sampled_from(_CLASS_MARKS)))}
+    base, arguments = draw(st.sampled_from(BASES))
+    error = _raiser(draw(st.sampled_from(RAISED)))
+    body = dict.fromkeys(draw(st.sets(st.sampled_from(METHODS))), error)
+    body |= {name: property(error) for name in draw(st.sets(st.sampled_from(PROPERTIES)))}
+    body |= {name: draw(json_values) for name in draw(st.sets(st.sampled_from(CLASS_MARKS)))}
     kind: type = draw(st.sampled_from([type, GenerousMeta])) if base is object else type(base)
     made = kind("Hostile", (base,), body)
     try:
