@@ -116,7 +116,7 @@ def test_the_smallest_value_that_raises_would_be_shown(
     """The same laws over `strategies.anything`."""
 
     @settings(
-        max_examples=proving.scale(300, 10_000),
+        max_examples=proving.scale(300, 3_000),
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
     )
     @given(anything)
