@@ -450,23 +450,6 @@ def test_a_forgotten_client_is_collected_and_its_events_delivered(sent: MemoryTr
     assert not worker.is_alive()
 
 
-def test_ten_thousand_clients_leave_nothing(sent: MemoryTransport, tmp_path: Path) -> None:
-    """Made and closed, some with an event: no thread, no file left but accounts."""
-    threads = threading.active_count()
-    for number in range(10_000):
-        client = Client(
-            Segment("k"), config=Config(journal=tmp_path, transport=sent, interval=60.0)
-        )
-        if number % 500 == 0:
-            client.track("u1", "e")
-        client.close()
-    deadline = time.monotonic() + 10
-    while threading.active_count() > threads and time.monotonic() < deadline:
-        time.sleep(0.01)  # the last worker is on its way out
-    assert threading.active_count() <= threads
-    assert {path.name for path in tmp_path.rglob("*") if path.is_file()} <= {"retired.jsonl"}
-
-
 @pytest.mark.parametrize("fsync", ["interval", "always"])
 def test_fsync_levels_reach_the_disk(
     fsync: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: MemoryTransport
