@@ -132,6 +132,25 @@ def test_transient_failures_are_retried_with_the_same_ids(open_client: Any) -> N
     assert ledger.balanced
 
 
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        (503, "HTTP 503"),
+        (TransportError("tls", "certificate has expired"), "tls: certificate has expired"),
+        (TransportError("dns"), "dns"),
+    ],
+)
+def test_the_log_says_why_nothing_is_delivered(
+    open_client: Any, caplog: Any, reply: Any, words: str
+) -> None:
+    """Once, with what whoever reads it needs to mend it."""
+    client = open_client(transport=MemoryTransport([reply, 200]))
+    client.track("u1", "e")
+    assert client.flush(10).delivered == 1
+    (said,) = (record.getMessage() for record in caplog.records if "take events" in record.msg)
+    assert f"({words});" in said
+
+
 def test_retry_after_holds_the_next_request_back(open_client: Any) -> None:
     """Nothing is sent before the time the server named, not even for a flush."""
     moments: list[float] = []

@@ -100,7 +100,7 @@ class Sender:
         except TransportError as error:
             if error.kind == DENIED:
                 return Resolution(deaths=[Death(DENIED, error.detail, job.items)]), None
-            outcome = RetryLater(None, error.kind)
+            outcome = RetryLater(None, str(error))
         except Exception as error:  # noqa: BLE001 - a host's transport may raise anything
             self._log.failed_callback("transport", error)
             outcome = RetryLater(None, type(error).__name__)
@@ -129,7 +129,7 @@ class Sender:
 
     def _report(self, pump: Pump, job: Job, resolution: Resolution, status: int | None) -> None:
         name, count = pump.destination.name, len(job.items)
-        answer = "no answer" if status is None else f"HTTP {status}"
+        answer = resolution.detail or "no answer" if status is None else f"HTTP {status}"
         self._log.detail("%s: %d events, attempt %d: %s", name, count, job.attempts, answer)
         if resolution.retry and not resolution.reroute:
             text = "%s does not take events now (%s); they wait in the journal"
