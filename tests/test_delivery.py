@@ -391,7 +391,8 @@ def test_disk_keeps_what_an_outage_leaves(tmp_path: Any) -> None:
 
 def test_a_stopped_worker_leaves_its_lanes_to_the_close(tmp_path: Any) -> None:
     """Worker and close would both remove a lane that is done; the second would find it gone."""
-    dead = Client(Segment("k"), config=Config(journal=tmp_path))
+    down = MemoryTransport(lambda _request: TransportError("connect"))
+    dead = Client(Segment("k"), config=Config(journal=tmp_path, transport=down))
     dead.track("u1", "e")
     dead.close(0.0)
     transport = MemoryTransport()
