@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Protocol
 from penstock.errors import JournalError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     Buffer = mmap.mmap | bytearray
@@ -170,6 +171,7 @@ class DiskStore:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._slots: dict[str, mmap.mmap] = {}
+        self._reachable = False
 
     def create(self, number: int, size: int, first_ordinal: int) -> Segment:
         """
@@ -232,19 +234,16 @@ class DiskStore:
 
     def sync(self, number: int) -> None:
         """
-        Have the disk hold a segment and its directory entry.
+        Have the disk hold a segment and its directory entry, and once the way to it.
 
         By descriptors, not by ``msync``: ``mmap.flush`` holds the interpreter's lock meanwhile.
         """
-        for path in (self._file(number), self.path):
-            try:
-                fd = os.open(path, os.O_RDONLY | _CLOEXEC)
-            except (FileNotFoundError, PermissionError):
-                continue  # passed and deleted meanwhile; Windows opens no directory
-            try:
-                os.fsync(fd)
-            finally:
-                os.close(fd)
+        sync_path(self._file(number))
+        sync_path(self.path)
+        if not self._reachable:  # this process, or another just before, may have made these
+            for directory in enclosing(self.path):
+                sync_path(directory)
+            self._reachable = True
 
     def slot(self, name: str, size: int) -> mmap.mmap:
         """Map a small state file, created with zeros when it is not there."""
@@ -280,6 +279,32 @@ def read_header(buffer: Buffer) -> int | None:
     if version != FORMAT_VERSION:
         raise JournalError(f"journal format {version} is not known to this version of penstock")
     return int(first)
+
+
+def sync_path(path: Path) -> None:
+    """
+    Have the disk hold a file's content, or a directory's names.
+
+    Raises:
+        OSError: The disk refused.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | _CLOEXEC)
+    except (FileNotFoundError, PermissionError):
+        return  # passed and deleted meanwhile; Windows opens no directory
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def enclosing(path: Path) -> Iterator[Path]:
+    """The directories *path* is in, innermost first, up to where its file system is mounted."""
+    device = path.stat().st_dev
+    for directory in path.absolute().parents:
+        if directory.stat().st_dev != device:
+            return
+        yield directory
 
 
 def map_file(path: Path, size: int) -> mmap.mmap:
