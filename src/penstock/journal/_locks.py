@@ -30,19 +30,18 @@ class FileLock:
         self._fd = fd
 
     @classmethod
-    def acquire(cls, path: Path, *, wait: bool = False, create: bool = True) -> FileLock | None:
+    def acquire(cls, path: Path, *, wait: bool = False) -> FileLock | None:
         """
         Lock *path*.
 
         Args:
-            path: The lock file.
+            path: The lock file, made when it is not there.
             wait: Block until it is free.
-            create: Make it when it is not there.
 
         Returns:
             None when another process holds it.
         """
-        fd = os.open(path, _FLAGS if create else _FLAGS & ~os.O_CREAT, 0o600)
+        fd = os.open(path, _FLAGS, 0o600)
         try:
             if _lock(fd, wait=wait) and _same_file(fd, path):
                 return cls(fd)

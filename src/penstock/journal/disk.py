@@ -179,7 +179,7 @@ class DiskJournal:
 
     def _adopt(self, path: Path) -> Lane | None:
         try:
-            lock = FileLock.acquire(path / "lock", create=False)
+            lock = FileLock.acquire(path / "lock")  # a power loss may have taken the file
         except OSError:  # removed meanwhile, or not ours to open
             return None
         if lock is None:
