@@ -530,9 +530,9 @@ typedef struct {
     PyObject *checksum; /* NULL: records are trusted */
     Py_ssize_t end, max_records, max_bytes;
     /* what was found */
-    PyObject *records;
+    PyObject *records, *voids;
     Py_ssize_t offset;
-    unsigned long long last, voids;
+    unsigned long long last;
 } Scan;
 
 /* The payload of a record that is whole; NULL without an error set where it is not one. */
@@ -557,6 +557,15 @@ valid_payload(const Scan *scan, const unsigned char *page, Header *header)
 }
 
 static int
+append_number(PyObject *list, unsigned long long number)
+{
+    PyObject *made = PyLong_FromUnsignedLongLong(number);
+    int failed = made == NULL || PyList_Append(list, made) < 0;
+    Py_XDECREF(made);
+    return failed ? -1 : 0;
+}
+
+static int
 scan_page(Scan *scan, const unsigned char *page)
 {
     Header header;
@@ -571,7 +580,10 @@ scan_page(Scan *scan, const unsigned char *page)
             continue;
         }
         if (header.kind == VOID) {
-            scan->voids++;
+            if (append_number(scan->voids, header.ordinal) < 0) {
+                Py_DECREF(payload);
+                return -1;
+            }
         } else {
             if ((Py_ssize_t)header.length > scan->max_bytes && PyList_GET_SIZE(scan->records)) {
                 Py_DECREF(payload);
@@ -596,7 +608,7 @@ scan_page(Scan *scan, const unsigned char *page)
 PyDoc_STRVAR(scan_doc,
 "scan(page, offset, end, max_records, max_bytes, record_type, checksum, /)\n--\n\n"
 "Read records; *checksum* is None where they are trusted. See penstock.journal.record.scan.\n\n"
-"Returns ``(records, offset, last ordinal, voids)``.");
+"Returns ``(records, offset, last ordinal, ordinals of voids)``.");
 
 static PyObject *
 native_scan(PyObject *Py_UNUSED(module), PyObject *args)
@@ -612,14 +624,16 @@ native_scan(PyObject *Py_UNUSED(module), PyObject *args)
     scan.end = Py_MIN(end, page.len); /* a file may have been cut */
     if (scan.offset < 0 || !PyType_IsSubtype(scan.record_type, &PyTuple_Type)) {
         PyErr_SetString(PyExc_ValueError, "scan: a wrong offset, or no tuples asked for");
-    } else if ((scan.records = PyList_New(0)) != NULL) {
+    } else if ((scan.records = PyList_New(0)) != NULL &&
+               (scan.voids = PyList_New(0)) != NULL) {
         scan.checksum = checksum == Py_None ? NULL : checksum;
         if (scan_page(&scan, page.buf) == 0) {
             Py_ssize_t offset = scan.offset + HEADER_BYTES <= scan.end ? scan.offset : end;
-            result = Py_BuildValue("OnKK", scan.records, offset, scan.last, scan.voids);
+            result = Py_BuildValue("OnKO", scan.records, offset, scan.last, scan.voids);
         }
-        Py_DECREF(scan.records);
     }
+    Py_XDECREF(scan.records);
+    Py_XDECREF(scan.voids);
     PyBuffer_Release(&page);
     return result;
 }

@@ -20,7 +20,7 @@ def scan(
     record_type: type[_Record],
     checksum: Callable[[bytes], int] | None,
     /,
-) -> tuple[list[_Record], int, int, int]: ...
+) -> tuple[list[_Record], int, int, list[int]]: ...
 def items_of(
     records: list[_Record],
     below: int,

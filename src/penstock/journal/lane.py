@@ -411,9 +411,10 @@ class Lane:
             with cursor.lock:
                 last = self._pen.ordinal  # once: others may be appending
                 beyond = last - cursor.head.ordinal
-                voids = len(self._pen.voids) - cursor.voids
+                voids = sum(ordinal > cursor.head.ordinal for ordinal in self._pen.voids)
+                records = last - cursor.voids - voids
                 return DestinationLedger(
-                    accepted=self._accepted(last) - cursor.excluded,
+                    accepted=records + sum(self._refused.values()) - cursor.excluded,
                     delivered=cursor.delivered,
                     pending=cursor.open_count + beyond - voids,
                     dead=merged(cursor.dead, self._refused),
@@ -439,7 +440,7 @@ class Lane:
             max_bytes: Stop before the payloads exceed this; one record is always read.
         """
         records: list[Record] = []
-        voids = 0
+        start = position.ordinal
         with self._reading:
             while len(records) < max_records:
                 place = self._readable(position.segment)
@@ -452,7 +453,8 @@ class Lane:
                         max_records=max_records - len(records),
                         max_bytes=max_bytes - sum(len(record.payload) for record in records),
                     )
-                    voids += found.voids
+                    if found.voids:
+                        self._learn(found.voids)
                     records += found.records
                     last = max(found.last, position.ordinal)
                     position = Position(position.segment, found.offset, last)
@@ -464,7 +466,16 @@ class Lane:
                         position = position._replace(ordinal=self._pen.ordinal)
                     break
                 position = Position(following, 0, position.ordinal)
+        voids = sum(start < ordinal <= position.ordinal for ordinal in self._pen.voids)
         return Chunk(records, position, voids)
+
+    def _learn(self, voids: list[int]) -> None:
+        """Take in voids that the lane's state does not tell: its writer died in between."""
+        with self._lock:
+            unknown = [ordinal for ordinal in voids if ordinal not in self._pen.voids]
+            if unknown:
+                self._pen.voids += unknown
+                self._save_state()
 
     def reread(self, hole: Hole) -> list[Record]:
         """The records of *hole* that are still open, after a restart."""
@@ -596,9 +607,10 @@ class Lane:
         stored = Slot(store.slot("lane", STATE_BYTES)).load() or {}
         self._refused = dict(stored.get("refused", {}))
         self._pen.voids = list(stored.get("voids", []))
-        # The records may be gone, passed by every cursor, and an unused segment may be left.
-        passed = [cursor.head.ordinal for cursor in self._cursors.values()]
-        self._pen.ordinal = max(self._find_last_ordinal(store), *passed)
+        # What is known beyond the last record was passed and is gone, was lost with the power,
+        # or is damaged; and a segment that was made ahead may be all there is.
+        told = [*(cursor.head.ordinal for cursor in self._cursors.values()), *self._pen.voids]
+        self._pen.ordinal = max([self._find_last_ordinal(store), *told])
 
     def _find_last_ordinal(self, store: SegmentStore) -> int:
         last = 0

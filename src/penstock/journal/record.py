@@ -79,8 +79,8 @@ class Scan(NamedTuple):
     offset: int
     #: Ordinal of the last record or void passed; 0 when there was none.
     last: int
-    #: Records passed whose writers were interrupted.
-    voids: int
+    #: Ordinals of the records passed whose writers were interrupted.
+    voids: list[int]
 
 
 def span(payload_bytes: int) -> int:
@@ -130,7 +130,8 @@ def scan(
         check = checksum if verify else None
         return Scan(*NATIVE.scan(buffer, offset, end, max_records, max_bytes, Record, check))
     records: list[Record] = []
-    last = voids = 0
+    voids: list[int] = []
+    last = 0
     unpack = HEADER.unpack_from
     while offset + HEADER_BYTES <= end and len(records) < max_records:
         magic, kind, flags, length, crc, captured_at, ordinal = unpack(buffer, offset)
@@ -146,7 +147,7 @@ def scan(
             offset = next_magic(buffer, offset + ALIGN, end)
             continue
         if kind == VOID:
-            voids += 1
+            voids.append(ordinal)
         else:
             if length > max_bytes and records:
                 break
