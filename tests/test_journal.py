@@ -674,12 +674,14 @@ def test_sync_covers_every_segment_written_since_the_last(
     assert synced == [*first, first[-1]]
 
 
-def test_a_journal_of_a_newer_format_is_refused(tmp_path: Path) -> None:
+def test_a_journal_of_a_newer_format_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Better no delivery than a wrong one."""
     store = DiskStore(tmp_path)
-    segment = store.create(1, FIRST_SEGMENT_BYTES, 1)
-    segment.buffer[8] = 99
-    segment.close()
+    monkeypatch.setattr("penstock.journal._segment.FORMAT_VERSION", 99)
+    store.create(1, FIRST_SEGMENT_BYTES, 1).close()
+    monkeypatch.undo()
     with pytest.raises(JournalError, match="99"):
         store.open(1)
 

@@ -24,12 +24,10 @@ from uuid_utils import uuid7
 
 from penstock.journal._locks import FileLock
 from penstock.journal._segment import (
-    FORMAT_VERSION,
-    SEGMENT_HEADER,
     SEGMENT_HEADER_BYTES,
-    SEGMENT_MAGIC,
     SUFFIX,
     allocate,
+    segment_header,
 )
 from penstock.journal.record import HEADER, HEADER_BYTES, MAGIC, checksum, seal, span
 
@@ -166,7 +164,7 @@ class LaneLog:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _CLOEXEC, 0o600)
         try:
             allocate(fd, length)
-            os.pwrite(fd, SEGMENT_HEADER.pack(SEGMENT_MAGIC, FORMAT_VERSION, self._ordinal + 1), 0)
+            os.pwrite(fd, segment_header(self._ordinal + 1), 0)
         except BaseException:
             os.close(fd)
             path.unlink(missing_ok=True)

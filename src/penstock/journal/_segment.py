@@ -10,7 +10,8 @@ cursor has passed.
     8       2     format version, 1
     10      6     zero
     16      8     ordinal the first record will have
-    24      8     zero
+    24      4     CRC-32 of the bytes before
+    28      4     zero
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from penstock.errors import JournalError
+from penstock.journal.record import checksum, scan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,10 +31,12 @@ if TYPE_CHECKING:
 
     Buffer = mmap.mmap | bytearray
 
-SEGMENT_HEADER = struct.Struct("<8sH6xQ8x")
+SEGMENT_HEADER = struct.Struct("<8sH6xQI4x")
 SEGMENT_HEADER_BYTES = SEGMENT_HEADER.size
 SEGMENT_MAGIC = b"PENSTOCK"
 FORMAT_VERSION = 1
+#: Bytes of the header that its checksum covers.
+_CHECKED = 24
 
 
 class Segment:
@@ -57,7 +61,7 @@ class Segment:
     def begin(self, first_ordinal: int) -> None:
         """Write the header: the first record will have *first_ordinal*."""
         self.first_ordinal = first_ordinal
-        SEGMENT_HEADER.pack_into(self.buffer, 0, SEGMENT_MAGIC, FORMAT_VERSION, first_ordinal)
+        self.buffer[0:SEGMENT_HEADER_BYTES] = segment_header(first_ordinal)
 
     def close(self) -> None:
         """Unmap a mapped buffer; memory is freed with the object."""
@@ -218,7 +222,7 @@ class DiskStore:
             buffer = mmap.mmap(fd, size, access=mmap.ACCESS_READ)
         finally:
             os.close(fd)
-        return Segment(number, buffer, read_header(buffer) or 0)
+        return Segment(number, buffer, first_ordinal_of(buffer))
 
     def size_of(self, number: int) -> int:
         """Bytes the file takes; 0 when it is gone."""
@@ -266,6 +270,26 @@ SUFFIX = ".seg"
 _CLOEXEC = getattr(os, "O_CLOEXEC", 0)
 
 
+def segment_header(first_ordinal: int) -> bytes:
+    """The header of a segment whose first record will have *first_ordinal*."""
+    told = SEGMENT_HEADER.pack(SEGMENT_MAGIC, FORMAT_VERSION, first_ordinal, 0)[:_CHECKED]
+    return SEGMENT_HEADER.pack(SEGMENT_MAGIC, FORMAT_VERSION, first_ordinal, checksum(told))
+
+
+def first_ordinal_of(buffer: Buffer) -> int:
+    """
+    The first ordinal in a segment: the header's or, where that is damaged, the first record's.
+
+    Raises:
+        JournalError: The segment was written by a newer format.
+    """
+    told = read_header(buffer)
+    if told is not None:
+        return told
+    found = scan(buffer, SEGMENT_HEADER_BYTES, len(buffer), verify=True, max_records=1, max_bytes=0)
+    return min([*found.voids, *(record.ordinal for record in found.records)], default=0)
+
+
 def read_header(buffer: Buffer) -> int | None:
     """
     The first ordinal a segment header tells, or None when there is no valid header.
@@ -273,8 +297,8 @@ def read_header(buffer: Buffer) -> int | None:
     Raises:
         JournalError: The segment was written by a newer format.
     """
-    magic, version, first = SEGMENT_HEADER.unpack_from(buffer, 0)
-    if magic != SEGMENT_MAGIC:
+    magic, version, first, crc = SEGMENT_HEADER.unpack_from(buffer, 0)
+    if magic != SEGMENT_MAGIC or crc != checksum(bytes(buffer[:_CHECKED])):
         return None
     if version != FORMAT_VERSION:
         raise JournalError(f"journal format {version} is not known to this version of penstock")
@@ -300,7 +324,7 @@ def sync_path(path: Path) -> None:
 
 def enclosing(path: Path) -> Iterator[Path]:
     """The directories *path* is in, innermost first, up to where its file system is mounted."""
-    device = path.stat().st_dev
+    device = path.parent.stat().st_dev
     for directory in path.absolute().parents:
         if directory.stat().st_dev != device:
             return
