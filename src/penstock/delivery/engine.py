@@ -89,6 +89,7 @@ class Engine:
             max_age=config.max_age,
             on_wake=self._wake,
             on_degraded=self._degraded,
+            on_refused=self._refused,
         )
 
     def _wake(self) -> None:
@@ -102,6 +103,10 @@ class Engine:
             " set PENSTOCK_JOURNAL to a writable directory",
             error.strerror or "the directory cannot be used",
         )
+
+    def _refused(self, lane: str, error: Exception) -> None:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        self._log.say(ERROR, f"refused {lane}", "%s cannot be read: %s", lane, reason)
 
     def ledger(self) -> Ledger:
         """The accounts of this process's lane and of the lanes it adopted."""

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 import orjson
 from uuid_utils import uuid7
 
+from penstock.errors import JournalError
 from penstock.journal._budget import Budget
 from penstock.journal._dead import DeadLetter, DeadLetters
 from penstock.journal._lines import append
@@ -56,6 +57,7 @@ class DiskJournal:
         max_age: Age limit in seconds; here for the dead-letter files.
         on_wake: See `Lane`.
         on_degraded: Called once when the directory cannot be used; the lane is in memory then.
+        on_refused: Called with the name of a lane that cannot be adopted, and why.
     """
 
     def __init__(
@@ -67,7 +69,9 @@ class DiskJournal:
         max_age: float,
         on_wake: Callable[[], None] = lambda: None,
         on_degraded: Callable[[OSError], None] = lambda _error: None,
+        on_refused: Callable[[str, Exception], None] = lambda _lane, _error: None,
     ) -> None:
+        self._on_refused = on_refused
         self.directory = directory
         self.destinations = dict(destinations)
         self._budget = Budget(max_bytes)
@@ -189,6 +193,10 @@ class DiskJournal:
             lane.adopt(DiskStore(path))
         except OSError:  # no descriptor or memory free, or the disk is full: next time
             lock.release()
+            return None
+        except JournalError as error:  # must not keep the others waiting
+            lock.release()
+            self._on_refused(path.name, error)
             return None
         except BaseException:
             lock.release()
