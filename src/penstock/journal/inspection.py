@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import orjson
 
 from penstock.journal._budget import Budget
+from penstock.journal._cursor import CURSOR_BYTES
 from penstock.journal._segment import DiskStore
 from penstock.journal._slot import Slot
 from penstock.journal.disk import LANE_PREFIX, RETIRED
@@ -124,7 +125,8 @@ def _lane(path: Path) -> Inspected:
 def _named(file: Path) -> tuple[str, str]:
     """A cursor's identity, and its destination's name where it is known yet."""
     identity = file.name.removeprefix(_CURSOR_PREFIX)
-    stored = Slot(bytearray(file.read_bytes())).load() or {}
+    found = bytearray(file.read_bytes()).ljust(CURSOR_BYTES, b"\0")  # short: its maker died
+    stored = Slot(found).load() or {}
     return identity, stored.get("name", identity)
 
 
