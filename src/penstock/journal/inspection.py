@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-import orjson
+import msgspec
 
 from penstock.journal._budget import Budget
 from penstock.journal._cursor import CURSOR_BYTES
@@ -39,6 +39,14 @@ class Inspected(NamedTuple):
     destinations: dict[str, str]
     #: Lanes that are still there, of living and of dead processes.
     lanes: int
+
+
+class _Retired(msgspec.Struct):
+    """A line of the file of removed lanes."""
+
+    lane: str
+    accepted: int
+    destinations: dict[str, DestinationLedger]
 
 
 class _Copies(DiskStore):
@@ -100,13 +108,10 @@ def _retired(file: Path) -> dict[str, Ledger]:
     told = {}
     for line in lines:
         try:
-            entry = orjson.loads(line)
-        except orjson.JSONDecodeError:  # torn by a power loss
+            entry = msgspec.json.decode(line, type=_Retired)
+        except (msgspec.DecodeError, UnicodeDecodeError):  # damaged, or torn by a power loss
             continue
-        accounts = {
-            name: DestinationLedger(**account) for name, account in entry["destinations"].items()
-        }
-        told[entry["lane"]] = Ledger(accepted=entry["accepted"], destinations=accounts)
+        told[entry.lane] = Ledger(accepted=entry.accepted, destinations=entry.destinations)
     return told
 
 
