@@ -90,6 +90,7 @@ class Engine:
             on_wake=self._wake,
             on_degraded=self._degraded,
             on_refused=self._refused,
+            synced=config.fsync != "off",
         )
 
     def _wake(self) -> None:

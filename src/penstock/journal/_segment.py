@@ -114,6 +114,15 @@ class SegmentStore(Protocol):
         """
         ...
 
+    def sync_state(self) -> None:
+        """
+        Have the disk hold the state of the lane.
+
+        Raises:
+            OSError: The disk refused.
+        """
+        ...
+
     def slot(self, name: str, size: int) -> Buffer:
         """Open or create a small zeroed buffer for state that survives like the records do."""
         ...
@@ -157,6 +166,9 @@ class MemoryStore:
         self._segments.pop(number, None)
 
     def sync(self, number: int) -> None:
+        """Memory has no disk."""
+
+    def sync_state(self) -> None:
         """Memory has no disk."""
 
     def slot(self, name: str, size: int) -> bytearray:
@@ -248,6 +260,11 @@ class DiskStore:
             for directory in enclosing(self.path):
                 sync_path(directory)
             self._reachable = True
+
+    def sync_state(self) -> None:
+        """Have the disk hold the state files and their directory entries."""
+        for path in (*map(self.path.joinpath, self._slots), self.path):
+            sync_path(path)
 
     def slot(self, name: str, size: int) -> mmap.mmap:
         """Map a small state file, created with zeros when it is not there."""

@@ -29,7 +29,7 @@ from penstock.journal._budget import Budget
 from penstock.journal._dead import DeadLetter, DeadLetters
 from penstock.journal._lines import append
 from penstock.journal._locks import FileLock
-from penstock.journal._segment import DiskStore
+from penstock.journal._segment import DiskStore, sync_path
 from penstock.journal.lane import Lane
 from penstock.journal.ledger import Ledger
 from penstock.journal.memory import lane_ledger
@@ -58,6 +58,7 @@ class DiskJournal:
         on_wake: See `Lane`.
         on_degraded: Called once when the directory cannot be used; the lane is in memory then.
         on_refused: Called with the name of a lane that cannot be adopted, and why.
+        synced: Whether the account is to survive a power loss as well; see `Lane`.
     """
 
     def __init__(
@@ -70,8 +71,10 @@ class DiskJournal:
         on_wake: Callable[[], None] = lambda: None,
         on_degraded: Callable[[OSError], None] = lambda _error: None,
         on_refused: Callable[[str, Exception], None] = lambda _lane, _error: None,
+        synced: bool = False,
     ) -> None:
         self._on_refused = on_refused
+        self._synced = synced
         self.directory = directory
         self.destinations = dict(destinations)
         self._budget = Budget(max_bytes)
@@ -88,6 +91,7 @@ class DiskJournal:
             on_wake=on_wake,
             on_degraded=on_degraded,
             keep_aside=self._keep_aside,
+            synced=synced,
         )
 
     # -- lanes -----------------------------------------------------------------------------
@@ -188,7 +192,7 @@ class DiskJournal:
             return None
         if lock is None:
             return None
-        lane = Lane(lambda: DiskStore(path), self._budget, self.destinations)
+        lane = Lane(lambda: DiskStore(path), self._budget, self.destinations, synced=self._synced)
         try:
             lane.adopt(DiskStore(path))
         except OSError:  # no descriptor or memory free, or the disk is full: next time
@@ -226,6 +230,8 @@ class DiskJournal:
         lane.close()
         with suppress(OSError):
             gone = path.rename(path.with_name(f"{_GONE_PREFIX}{path.name}"))
+            if self._synced:
+                sync_path(self.directory)
             shutil.rmtree(gone, ignore_errors=True)
         self._forget(lane)
         return True
@@ -233,6 +239,8 @@ class DiskJournal:
     def _write_retired(self, name: str, account: Ledger) -> None:
         line = orjson.dumps({"lane": name, **account.to_dict()}, option=orjson.OPT_APPEND_NEWLINE)
         append(self.directory / RETIRED, line)
+        if self._synced:
+            sync_path(self.directory / RETIRED)
 
     def _forget(self, lane: Lane) -> None:
         self._paths.pop(lane, None)

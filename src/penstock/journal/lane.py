@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import time
+from contextlib import suppress
 from threading import RLock
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -81,6 +82,8 @@ class Lane:
         on_degraded: Called once with the error when the disk cannot be used.
         keep_aside: Stores an event elsewhere that comes while the lane is being opened or grows,
             on the very thread that does it; None where nothing outlives the process anyway.
+        synced: Whether the disk is to know that a segment was passed before it is deleted: a
+            power loss in between would leave a cursor that misses it.
     """
 
     def __init__(
@@ -92,7 +95,9 @@ class Lane:
         on_wake: Callable[[], None] = lambda: None,
         on_degraded: Callable[[OSError], None] = lambda _error: None,
         keep_aside: Callable[[tuple[int, int, int, bytes]], None] | None = None,
+        synced: bool = False,
     ) -> None:
+        self._synced = synced
         self._open_store = open_store
         self._keep_aside = keep_aside
         self._store: SegmentStore | None = None
@@ -536,6 +541,8 @@ class Lane:
                 passed = [n for n in self._numbers() if n < min(low, current)]
             for number in [n for n in self._sealed if n not in reading]:
                 self._sealed.pop(number).close()
+            if passed:
+                self._sync_state()
             for number in passed:
                 self._forget(number)
             return bool(passed)
@@ -544,6 +551,11 @@ class Lane:
         if self._segment is not None:
             return sorted(self._sealed_ends)
         return self._store.numbers() if self._store else []
+
+    def _sync_state(self) -> None:
+        if self._synced and self._store is not None:
+            with suppress(OSError):  # the price is a wrong count, and that only if the power goes
+                self._store.sync_state()
 
     def _forget(self, number: int) -> None:
         store = self._store
@@ -572,6 +584,7 @@ class Lane:
             held = self._sealed.pop(number, None)
             if held is not None:
                 held.close()
+            self._sync_state()
             self._forget(number)
             return count
 
