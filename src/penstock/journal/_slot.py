@@ -14,6 +14,8 @@ from zlib import crc32
 
 import orjson
 
+from penstock.journal.record import SEAL_PRIME
+
 if TYPE_CHECKING:
     from penstock.journal._segment import Buffer
 
@@ -52,7 +54,7 @@ class Slot:
         start = self._half * (self._sequence & 1)
         body = start + _HALF.size
         self._buffer[body : body + len(document)] = document
-        checksum = crc32(document, self._sequence & 0xFFFFFFFF)
+        checksum = crc32(document, self._sequence % SEAL_PRIME)
         _HALF.pack_into(self._buffer, start, len(document), checksum, self._sequence)
 
     def _read(self, start: int) -> tuple[int, dict[str, Any]] | None:
@@ -61,7 +63,7 @@ class Slot:
             return None
         body = start + _HALF.size
         document = bytes(self._buffer[body : body + length])
-        if crc32(document, sequence & 0xFFFFFFFF) != checksum:
+        if crc32(document, sequence % SEAL_PRIME) != checksum:
             return None
         loaded = orjson.loads(document)
         return (sequence, loaded) if isinstance(loaded, dict) else None
