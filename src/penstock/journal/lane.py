@@ -200,8 +200,7 @@ class Lane:
             pen.limit = min(segment.size, self._wake_bytes)
         finally:
             self._in_slow_path = False
-        while self._interrupting:
-            self.append(*self._interrupting.pop(0))
+            self._catch_up()
         return True
 
     def _interrupt(self, call: tuple[int, int, int, bytes]) -> None:
@@ -216,8 +215,16 @@ class Lane:
                 self._keep_aside(call)
                 return
         except (OSError, JournalFull):
-            pass  # the interrupted append finds the same and decides
+            pass  # it is tried again once the interrupted append has its segment, or has none
         self._interrupting.append(call)
+
+    def _catch_up(self) -> None:
+        """Make the appends that had to wait; their callers have long gone on."""
+        while self._interrupting:
+            try:
+                self.append(*self._interrupting.pop(0))
+            except JournalFull:
+                self.refuse("queue_full")
 
     def _wake(self) -> None:
         self._pen.wake_ordinal = self._wake_bytes = NEVER
