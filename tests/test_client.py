@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import pickle
+import queue
 import subprocess
 import sys
 import threading
@@ -466,6 +467,26 @@ def test_fsync_levels_reach_the_disk(
         if fsync == "always":
             assert synced.is_set()
         assert synced.wait(5)
+
+
+def test_what_a_close_leaves_in_the_journal_is_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``interval``: no interval comes after the close, so the close is the last of them."""
+    from penstock.journal._segment import DiskStore
+
+    synced: queue.SimpleQueue[None] = queue.SimpleQueue()
+    real = DiskStore.sync
+    monkeypatch.setattr(DiskStore, "sync", lambda *a: (real(*a), synced.put(None)))
+    down = MemoryTransport(lambda _request: 503)
+    config = Config(journal=tmp_path, transport=down, fsync="interval", fsync_interval=3600.0)
+    client = Client(Segment("k"), config=config)
+    client.track("u1", "e")
+    synced.get(timeout=5)
+    client.track("u1", "e")
+    client.close(timeout=0.0)
+    synced.get(timeout=0)
+    assert client.ledger().pending == 2
 
 
 def test_a_disk_that_cannot_sync_is_told_of_and_costs_no_event(

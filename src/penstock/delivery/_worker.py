@@ -426,6 +426,9 @@ class Worker:
         self._stop()
         for pump in self._pumps:
             self._release(pump)
+        if not done:  # no interval comes any more
+            self._next_fsync = 0.0
+            self._fsync()
         self.journal.close()
         return done
 
