@@ -576,3 +576,28 @@ def test_dropping_the_oldest_keeps_the_newest(open_client: Any) -> None:
     assert ledger.dead["queue_full"] > 0
     assert ledger.pending > 300
     assert ledger.balanced
+
+
+def test_what_is_dropped_while_it_is_read_is_not_sent_as_well(
+    open_client: Any, monkeypatch: Any
+) -> None:
+    """Room is made on the thread that tracks, between a sender's read and its handing out."""
+    monkeypatch.setattr("penstock.journal.lane.FIRST_SEGMENT_BYTES", 1 << 16)
+    transport = MemoryTransport()
+    client = open_client(transport=transport, batch_size=1_000)
+    for _ in range(900):
+        client.track("u1", "e", {"x": "y" * 100})
+    lane = client._engine.journal.lane
+    real, dropped = lane.read, []
+
+    def read(*args: Any) -> Any:
+        chunk = real(*args)
+        dropped.append(lane.drop_oldest())
+        return chunk
+
+    monkeypatch.setattr(lane, "read", read)
+    ledger = client.flush()
+    assert ledger.dead["queue_full"] == sum(dropped) > 100
+    assert ledger.balanced
+    sent = sum(len(body["batch"]) for body in transport.bodies)
+    assert sent == ledger.delivered == 900 - sum(dropped)

@@ -292,7 +292,10 @@ class Pump:
         if whole < len(chunk.records):
             chunk = feed.lane.read(head, whole, limits.max_batch_bytes)
             plan = self._plan(chunk.records)
-        hole = feed.cursor.hand_out(chunk.records, chunk.after, chunk.voids)
+        with feed.cursor.lock:
+            if feed.cursor.head != head:  # given up meanwhile to make room, and counted
+                return
+            hole = feed.cursor.hand_out(chunk.records, chunk.after, chunk.voids)
         self._carry_out(plan, Origin(feed.lane, feed.cursor, hole))
 
     def _plan(self, records: list[Record]) -> _Plan:
@@ -471,7 +474,10 @@ class Pump:
         while self._available(feed) > 0:
             before = feed.cursor.head
             chunk = feed.lane.read(before, 1000, 1 << 24)
-            hole = feed.cursor.hand_out(chunk.records, chunk.after, chunk.voids)
+            with feed.cursor.lock:
+                if feed.cursor.head != before:  # as above
+                    continue
+                hole = feed.cursor.hand_out(chunk.records, chunk.after, chunk.voids)
             if chunk.records:
                 items = [Item(record, Encoded(b"")) for record in chunk.records]
                 deaths.append(Death(reason, "", items))
