@@ -10,17 +10,22 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.parquet as pq
 import pytest
 
+import proving
 from collector_kit import NOW, track
-from penstock.collector import ledger, open_store
-from penstock.collector.config import Sealing, Window
+from penstock.collector import Filter, ledger, open_store, wishes
+from penstock.collector.catalog import Catalog
+from penstock.collector.config import Keeping, Sealing
 from penstock.collector.layout import EVENTS, QUARANTINE, Layout, day_of
 from penstock.collector.ledger import Counts, Sealed
 from penstock.collector.log import LaneLog, used_bytes
 from penstock.collector.pipeline import Pipeline
+from penstock.collector.wishes import Wish
 from test_collector_decoding import entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from penstock.collector.sealing import Run
 
 LIMIT = 1 << 30
 NEVER = Sealing(seconds=1e9)
@@ -45,7 +50,7 @@ def log(layout: Layout) -> Iterator[LaneLog]:
 
 def pipeline(layout: Layout, sealing: Sealing = AT_ONCE) -> Pipeline:
     """A pipeline that has just been started."""
-    made = Pipeline(layout, sealing, Window(), clock=lambda: NOW)
+    made = Pipeline(layout, Keeping(sealing=sealing), clock=lambda: NOW)
     made.start()
     return made
 
@@ -57,10 +62,22 @@ def write(log: LaneLog, *numbers: int, source: str = "web", **head: Any) -> None
 
 
 def stored(layout: Layout) -> list[str]:
-    """Message ids in the sealed files, as any reader of Parquet sees them."""
-    paths = sorted((layout.root / EVENTS).rglob("*.parquet"))
-    tables = [pq.read_table(path, partitioning=None) for path in paths]
+    """Message ids in the sealed files that count, in the order of the files."""
+    files = Catalog(layout).files(EVENTS)
+    tables = [pq.read_table(file.path, partitioning=None) for file in files]
     return [value for table in tables for value in table.column("message_id").to_pylist()]
+
+
+def tidy(layout: Layout) -> list[str]:
+    """Merge everything; the files in the partitions then, relative to the store."""
+    wishes.ask(layout, Wish("compact"))
+    follower = pipeline(layout, NEVER)
+    follower.step()
+    follower.housekeeper.step()
+    follower.close()
+    paths = [*(layout.root / EVENTS).rglob("*.parquet")]
+    paths += (layout.root / QUARANTINE).rglob("*.parquet")
+    return sorted(str(path.relative_to(layout.root)) for path in paths)
 
 
 def ids(*numbers: int) -> list[str]:
@@ -74,9 +91,20 @@ def test_requests_become_a_file_per_day_and_source(layout: Layout, log: LaneLog)
     write(log, 2, source="app")
     pipeline(layout).step()
     day = day_of(int(NOW * 1000))
-    paths = layout.root.rglob("*.parquet")
-    found = sorted(str(path.parent.relative_to(layout.root)) for path in paths)
+    found = [path.rpartition("/")[0] for path in tidy(layout)]
     assert found == [f"events/date={day}/source={name}" for name in ("app", "web")]
+
+
+@pytest.mark.parametrize("name", ["../../up", "..", ".", "/etc", "a/b", "a=b", "é %2F", "'\"[*]?"])
+def test_a_source_is_one_directory(layout: Layout, log: LaneLog, name: str) -> None:
+    """Whatever it is called, nothing is written elsewhere, and it is read back as it was."""
+    write(log, 1, source=name)
+    pipeline(layout).step()
+    (path,) = tidy(layout)
+    assert path.count("/") == 3
+    store = open_store(layout.root)
+    assert store.count_by("source") == {name: 1}
+    assert [row["source"] for row in store.events(Filter(source=name))] == [name]
 
 
 def test_a_run_is_sealed_when_it_is_big_or_old_enough(layout: Layout, log: LaneLog) -> None:
@@ -132,7 +160,7 @@ def test_bad_items_are_quarantined_with_their_reason(layout: Layout, log: LaneLo
     """Beside the events, in files of the same shape."""
     log.append(entry({"batch": [track(1), {"type": "zoo", "messageId": "m"}]}, count=2), int(NOW))
     pipeline(layout).step()
-    (path,) = (layout.root / QUARANTINE).rglob("*.parquet")
+    (path,) = (layout.root / tidied for tidied in tidy(layout) if QUARANTINE in tidied)
     (row,) = pq.read_table(path, partitioning=None).to_pylist()
     assert (row["reason"], row["message_id"], row["position"]) == ("invalid_type", "m", 1)
     assert stored(layout) == ids(1)
@@ -163,8 +191,9 @@ def test_lanes_of_dead_workers_are_sealed(layout: Layout) -> None:
     assert list(layout.log.iterdir()) == []
 
 
+@pytest.mark.parametrize("place", ["sealing.written", "ledger.save", "catalog.sync_directory"])
 def test_a_full_disk_is_waited_for(
-    layout: Layout, log: LaneLog, monkeypatch: pytest.MonkeyPatch
+    layout: Layout, log: LaneLog, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
     """The batch that could not be written is written later: its ids are known, its events kept."""
     follower = pipeline(layout)
@@ -174,12 +203,63 @@ def test_a_full_disk_is_waited_for(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("penstock.collector.sealing.write_file", full)
+        patch.setattr(f"penstock.collector.{place}", full)
         for _ in range(3):
             with pytest.raises(OSError, match="No space"):
                 follower.step()
     assert stored(layout) == []
     follower.step()
+    assert stored(layout) == ids(1, 2)
+    follower.housekeeper.step()
+    assert open_store(layout.root).count() == 2
+    assert list(layout.leftovers()) == []
+
+
+def test_lanes_are_taken_in_turn(layout: Layout) -> None:
+    """One that is far behind does not keep the others waiting; a run may hold several."""
+    logs = [LaneLog(layout.log, limit_bytes=LIMIT) for _ in range(3)]
+    for number in range(20):
+        write(logs[0], number)
+    write(logs[1], 101)
+    write(logs[2], 102)
+    follower = pipeline(layout, Sealing(events=6, seconds=1e9))
+    sealed: list[list[str]] = []
+    follower._sealer._sinks = [
+        Taker(lambda run: sealed.append(run.events["message_id"].to_pylist()))
+    ]
+    follower.step()
+    assert set(ids(101, 102)) < set(sealed[0])
+    assert len(sealed) == 3
+    for log in logs:
+        log.close()
+
+
+class Taker:
+    """A sink."""
+
+    def __init__(self, take: Callable[[Run], None]) -> None:
+        self.take = take
+
+
+def test_sinks_get_every_run_before_it_counts(layout: Layout, log: LaneLog) -> None:
+    """One that cannot take it now is offered the same run again, and nothing is stored before."""
+    offered: list[list[str]] = []
+    full = [True]
+
+    def take(run: Run) -> None:
+        offered.append(run.events["message_id"].to_pylist())
+        assert stored(layout) == []
+        if full[0]:
+            raise OSError(28, "No space left on device")
+
+    follower = pipeline(layout)
+    follower._sealer._sinks = [Taker(take)]
+    write(log, 1, 2)
+    with pytest.raises(OSError, match="No space"):
+        follower.step()
+    full[0] = False
+    follower.step()
+    assert offered == [ids(1, 2), ids(1, 2)]
     assert stored(layout) == ids(1, 2)
 
 
@@ -202,22 +282,30 @@ def crash_at(patch: pytest.MonkeyPatch, count: int, *, before: bool) -> None:
 
         return call
 
-    for name in ("rename", "unlink", "mkdir"):
+    for name in ("rename", "unlink", "mkdir", "rmdir"):
         patch.setattr(Path, name, dying(getattr(Path, name)))
-    patch.setattr(os, "fsync", dying(os.fsync))
+    for name in ("fsync", "pwrite"):
+        patch.setattr(os, name, dying(getattr(os, name)))
     patch.setattr("shutil.rmtree", dying(shutil.rmtree))
-    patch.setattr(pq, "write_table", dying(pq.write_table))
+    patch.setattr(pq.ParquetWriter, "write_table", dying(pq.ParquetWriter.write_table))
 
 
+def seen_in(layout: Layout) -> list[str]:
+    """Message ids a reader finds."""
+    found = open_store(layout.root).arrow("SELECT message_id FROM events")
+    return sorted(found.column("message_id").to_pylist())
+
+
+@pytest.mark.proves("process death", "collector: at any step of sealing and compaction")
 @pytest.mark.parametrize("before", [True, False])
 def test_a_crash_at_any_point_loses_nothing_and_repeats_nothing(
-    tmp_path: Path, before: bool
+    tmp_path: Path, proof: proving.Proof, before: bool
 ) -> None:
     """Three requests of two sources, one of them bad; a crash at every step there is."""
     count = 0
     crashed = True
     while crashed:
-        count += 1
+        count += proving.scale(3, 1)
         layout = Layout(tmp_path / f"{count}-{before}")
         log = LaneLog(layout.log, limit_bytes=LIMIT, segment_bytes=4096)
         write(log, 1, 2)
@@ -227,20 +315,25 @@ def test_a_crash_at_any_point_loses_nothing_and_repeats_nothing(
         with pytest.MonkeyPatch.context() as patch:
             crash_at(patch, count, before=before)
             try:
-                pipeline(layout).step()
+                sealing = pipeline(layout)
+                sealing.step()
+                wishes.ask(layout, Wish("compact"))
+                sealing.step()
+                sealing.housekeeper.step()
                 crashed = False
             except Crash:
-                # What a reader sees at this very moment is right, too.
-                seen = open_store(layout.root).arrow("SELECT source, message_id FROM events")
-        if crashed:
-            assert sorted(seen.column("message_id").to_pylist()) == ids(1, 2, 2, 3)
+                pass
+        # What a reader sees at this very moment is right, too.
+        assert seen_in(layout) == ids(1, 2, 2, 3)
         survivor = pipeline(layout)
         survivor.step()
         assert sorted(stored(layout)) == ids(1, 2, 2, 3)
-        assert len(list((layout.root / QUARANTINE).rglob("*.parquet"))) == 1
+        assert len(Catalog(layout).files(QUARANTINE)) == 1
         assert list(layout.log.iterdir()) == []
         assert not list(layout.leftovers())
-    assert count > 20
+        assert len(tidy(layout)) == 3
+        proof.record(events=5)
+    assert count > 40
 
 
 def test_files_beyond_the_ledger_are_removed(layout: Layout, log: LaneLog) -> None:
@@ -249,8 +342,7 @@ def test_files_beyond_the_ledger_are_removed(layout: Layout, log: LaneLog) -> No
     first = pipeline(layout)
     first.step()
     first.close()
-    sealed = ledger.load(layout.sealed)
-    ledger.save(layout.sealed, Sealed(dict.fromkeys(sealed.lanes, 0)))
+    ledger.save(layout.sealed, Sealed())
     write(log, 2)
     pipeline(layout).step()
     assert sorted(stored(layout)) == ids(1, 2)
@@ -260,7 +352,7 @@ def test_the_ledger_is_replaced_in_one_step(tmp_path: Path) -> None:
     """What was saved is loaded; a store without one is empty."""
     path = tmp_path / "sealed.json"
     assert ledger.load(path) == Sealed()
-    saved = Sealed({"lane-a": 7}, Counts(1, 2, 3, 4))
+    saved = Sealed({"lane-a": 7}, Counts(1, 2, 3, 4), 9, {"a": 1.0})
     ledger.save(path, saved)
     assert ledger.load(path) == saved
     assert [p.name for p in tmp_path.iterdir()] == ["sealed.json"]

@@ -9,11 +9,12 @@ import pytest
 
 from collector_kit import NOW, track
 from penstock.collector import Filter, open_store, snapshot
+from penstock.collector.catalog import Catalog
 from penstock.collector.decoding import decode_entry
 from penstock.collector.layout import EVENTS, Layout, day_of
 from penstock.collector.log import LaneLog
 from penstock.collector.store import QueryError
-from penstock.collector.tables import EVENT_SCHEMA, table_of, write_file
+from penstock.collector.tables import EVENT_SCHEMA, table_of, written
 from penstock.errors import ConfigError
 from test_collector_decoding import entry
 from test_collector_sealing import AT_ONCE, LIMIT, NEVER, ids, pipeline, write
@@ -76,7 +77,7 @@ def test_a_repetition_in_the_tail_is_seen_once(layout: Layout, log: LaneLog, sto
     assert store.count_by("source") == {"web": 3, "app": 1}
 
 
-@pytest.mark.parametrize("moment", ["_read_tail", "_unsealed"])
+@pytest.mark.parametrize("moment", ["_read_tail", "_settled", "_behind"])
 def test_sealing_in_the_middle_of_a_read_changes_nothing(
     layout: Layout, log: LaneLog, store: Store, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
@@ -109,8 +110,8 @@ def test_json_too_deep_to_read_is_given_as_text(layout: Layout, store: Store) ->
     deep = b'{"a":' + b"[" * 5000 + b"]" * 5000 + b"}"
     (row,) = decode_entry(entry({"batch": [track(1)]}), "lane-a", 1).events
     day = day_of(int(NOW * 1000))
-    path = layout.file(EVENTS, day, "web", ("lane-a", 1, 1))
-    write_file(path, table_of(EVENT_SCHEMA, [row, row._replace(properties=deep)]))
+    rows = table_of(EVENT_SCHEMA, [row, row._replace(properties=deep)])
+    Catalog(layout).commit([written(layout.partition(EVENTS, day, "web"), rows)])
     found = [event["properties"] for event in store.events()]
     assert sorted(map(str, found)) == sorted([str({"revenue": 49.5}), deep.decode()])
 

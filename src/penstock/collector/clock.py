@@ -9,18 +9,18 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SECOND = 1_000_000
 _HOUR = 3600 * SECOND
 #: Smaller differences between two clocks are network time, not a wrong clock.
-_JITTER = SECOND
+JITTER = SECOND
 #: An event dated further ahead than this (a day, less one hour for time zones) is a mistake.
-_FUTURE = 23 * _HOUR
+AHEAD = 23 * _HOUR
 #: Numbers from here on are milliseconds, not seconds (it would be the year 5138).
 _MILLISECONDS_FROM = 100_000_000_000
 #: The years 1 to 9999, a day kept free at both ends for time zones.
-_EARLIEST = -62_135_510_400 * SECOND
-_LATEST = 253_402_214_400 * SECOND
+EARLIEST = -62_135_510_400 * SECOND
+LATEST = 253_402_214_400 * SECOND
 
 
 def read_time(value: object) -> int | None:
@@ -49,12 +49,12 @@ def _read_text(text: str) -> int | None:
         return None if tidied == text else _read_text(tidied)
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    since = moment - _EPOCH
+    since = moment - EPOCH
     return _within((since.days * 86_400 + since.seconds) * SECOND + since.microseconds)
 
 
 def _within(moment: int) -> int | None:
-    return moment if _EARLIEST <= moment <= _LATEST else None
+    return moment if EARLIEST <= moment <= LATEST else None
 
 
 def corrected_time(original: int | None, sent: int | None, received: int) -> int:
@@ -77,7 +77,7 @@ def corrected_time(original: int | None, sent: int | None, received: int) -> int
     """
     if original is None:
         return received
-    if sent is not None and abs(sent - received) >= _JITTER:
+    if sent is not None and abs(sent - received) >= JITTER:
         corrected = _within(received - (sent - original))
         original = received if corrected is None else corrected
-    return original if original <= received + _FUTURE else received
+    return original if original <= received + AHEAD else received

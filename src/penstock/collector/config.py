@@ -48,29 +48,74 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
 class Sealing(msgspec.Struct, frozen=True, kw_only=True):
     """
-    When the pipeline writes a file.
+    When the pipeline seals a run of the log.
 
-    Readers see unsealed events too, so a file need not come quickly; fewer, bigger files are
-    read faster.
+    Readers see unsealed events too, but each decodes them anew: a run is small and comes soon.
     """
 
-    #: Events in one file, all partitions together.
-    events: int = 50_000
-    #: Bytes of inflated requests behind one file: bounds the pipeline's memory.
-    bytes: int = 64 * MIB
+    #: Events of one run.
+    events: int = 20_000
+    #: Bytes of inflated requests behind one run: bounds the pipeline's memory.
+    bytes: int = 32 * MIB
     #: Seconds the oldest unsealed event waits at most.
-    seconds: float = 30.0
+    seconds: float = 1.0
     #: Seconds between two looks at the log.
     poll: float = 0.1
+
+
+class Compaction(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    When small files become big ones.
+
+    Fresh files are moved to the partitions by day and source when any of the three bounds is
+    reached; there, files of about the same size are merged.
+    """
+
+    #: Fresh files.
+    fresh_files: int = 48
+    #: Rows in fresh files.
+    fresh_rows: int = 250_000
+    #: Seconds since the oldest fresh row arrived.
+    fresh_seconds: float = 60.0
+    #: Files of about the same size in one partition.
+    files: int = 8
+    #: A file with that many rows is big enough.
+    file_rows: int = 1_000_000
+    #: Seconds between two looks.
+    poll: float = 0.5
+    #: Seconds a merged file stays for readers that looked just before.
+    grace: float = 30.0
+
+
+class Retention(msgspec.Struct, frozen=True, kw_only=True):
+    """How long events are kept, counted in whole days (UTC) since they arrived."""
+
+    #: Days; None keeps everything.
+    days: int | None = None
+    #: ``{source: days}``, where a source has its own.
+    sources: dict[str, int] = {}
+
+    def days_of(self, source: str) -> int | None:
+        """How many days a source's events are kept."""
+        return self.sources.get(source, self.days)
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):
     """How long, and for how many events, a message id is remembered."""
 
-    #: Hours; up to a quarter more is kept.
+    #: Hours; up to twice as long.
     hours: float = 24.0
-    #: Ids in memory at about 120 bytes each. Past it the oldest quarter is forgotten early.
-    ids: int = 10_000_000
+    #: Ids in memory at about 24 bytes each. Past it the oldest half is forgotten early.
+    ids: int = 20_000_000
+
+
+class Keeping(msgspec.Struct, frozen=True, kw_only=True):
+    """What the pipeline must know."""
+
+    sealing: Sealing = Sealing()
+    window: Window = Window()
+    compaction: Compaction = Compaction()
+    retention: Retention = Retention()
 
 
 class CollectorConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,6 +146,18 @@ class CollectorConfig(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     sealing: Sealing = Sealing()
     window: Window = Window()
+    compaction: Compaction = Compaction()
+    retention: Retention = Retention()
+
+    @property
+    def keeping(self) -> Keeping:
+        """What the pipeline must know."""
+        return Keeping(
+            sealing=self.sealing,
+            window=self.window,
+            compaction=self.compaction,
+            retention=self.retention,
+        )
 
     def checked(self) -> CollectorConfig:
         """

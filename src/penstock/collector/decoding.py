@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from penstock.collector.rows import Decoded
 
 #: Nothing that ingest let pass inflates to more, whatever its limits were then.
-_MOST_INFLATED = 256 * 1024 * 1024
+MOST_INFLATED = 256 * 1024 * 1024
 
 _DECODERS: Mapping[str, Callable[[Frame, bytes], None]] = {
     Form.BATCH.value: decode_batch,
@@ -46,7 +46,7 @@ def decode_entry(payload: bytes, lane: str, request: int) -> Decoded:
     head, body = unpacked(payload)
     frame = Frame(head, lane, request)
     try:
-        _DECODERS[head.form](frame, inflated(body, head.encoding, _MOST_INFLATED))
+        _DECODERS[head.form](frame, inflated(body, head.encoding, MOST_INFLATED))
     except (Refusal, KeyError) as error:
         _quarantine_all(head, frame, body, error)
     return frame.decoded

@@ -80,9 +80,14 @@ def _one_by_one(frame: Frame, body: bytes) -> None:
 
 
 def _within(frame: Frame, envelope: SegmentBatch | plain.Batch) -> PlainRows:
+    return PlainRows(frame, envelope_of(frame, envelope))
+
+
+def envelope_of(frame: Frame, envelope: SegmentBatch | plain.Batch) -> Shared:
+    """What the envelope says: when the request left, into *frame*, and what its messages share."""
     sent = read_time(anything(envelope.sent_at))
     frame.sent = frame.sent if sent is None else sent
-    return PlainRows(frame, Shared(envelope.context, envelope.integrations))
+    return Shared(envelope.context, envelope.integrations)
 
 
 def _decode_item(

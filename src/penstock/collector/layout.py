@@ -4,10 +4,18 @@ Where things are in a store.
     STORE/
         serve.lock                     held by `penstock serve`
         pipeline.lock                  held by the pipeline process
-        sealed.json                    how far each lane is sealed, see `penstock.collector.ledger`
+        sealed.json                    which files count, see `penstock.collector.ledger`
         log/lane-<UUIDv7>/...          requests, see `penstock.collector.log`
-        events/date=2026-11-21/source=web/<lane>-<first>-<last>.parquet
-        quarantine/date=.../source=.../<lane>-<first>-<last>.parquet
+        fresh/events/<file>            what was sealed in the last seconds, all sources together
+        fresh/quarantine/<file>
+        events/date=2026-11-21/source=web/<file>
+        quarantine/date=.../source=.../<file>
+        requests/<UUID>.json           what somebody wants done, see `penstock.collector.wishes`
+        deletions/<UUID>.json          what was deleted on request, without the data
+
+A file is called ``<number>-<first>-<last>-<rows>.parquet``: its number, the milliseconds since 1970
+at which its first and its last row arrived, and how many there are. So the newest rows can be found
+without opening a file.
 
 The date is the day (UTC) on which the request arrived, not the one the event tells: importing a
 year of history makes one partition, not 365, and what arrived last is in the newest files.
@@ -15,8 +23,10 @@ year of history makes one partition, not 365, and what arrived last is in the ne
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import quote, unquote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,19 +34,40 @@ if TYPE_CHECKING:
 
 EVENTS = "events"
 QUARANTINE = "quarantine"
-_SUFFIX = ".parquet"
+TABLES = (EVENTS, QUARANTINE)
+FRESH = "fresh"
 #: Files still being written; no reader takes them.
 TEMPORARY = ".tmp"
+_SUFFIX = ".parquet"
+_NAME = re.compile(r"(\d+)-(-?\d+)-(-?\d+)-(\d+)\.parquet")
+
+
+class Extent(NamedTuple):
+    """What a file holds, as its name tells it."""
+
+    #: Milliseconds since 1970 at which the first row arrived.
+    first: int
+    #: The same of the last row.
+    last: int
+    rows: int
 
 
 class SealedFile(NamedTuple):
-    """A Parquet file, read off its name."""
+    """A Parquet file, read off its path."""
 
     path: Path
-    lane: str
-    first: int
-    #: The last log ordinal whose events may be in it.
-    last: int
+    table: str
+    #: ``YYYY-MM-DD``; empty for a fresh file, which may hold several days.
+    day: str
+    #: Empty for a fresh file, which may hold several sources.
+    source: str
+    number: int
+    extent: Extent
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether it is outside the partitions still."""
+        return not self.day
 
 
 class Layout(NamedTuple):
@@ -51,7 +82,7 @@ class Layout(NamedTuple):
 
     @property
     def sealed(self) -> Path:
-        """How far each lane is sealed."""
+        """Which files count."""
         return self.root / "sealed.json"
 
     @property
@@ -64,37 +95,61 @@ class Layout(NamedTuple):
         """Held by the pipeline process."""
         return self.root / "pipeline.lock"
 
-    def file(self, table: str, day: str, source: str, run: tuple[str, int, int]) -> Path:
+    @property
+    def requests(self) -> Path:
+        """What somebody wants done."""
+        return self.root / "requests"
+
+    @property
+    def deletions(self) -> Path:
+        """What was deleted on request."""
+        return self.root / "deletions"
+
+    def fresh(self, table: str) -> Path:
+        """The directory of a table's fresh files."""
+        return self.root / FRESH / table
+
+    def partition(self, table: str, day: str, source: str) -> Path:
         """
-        The file for one table, day and source out of a run of the log.
+        The directory of one table, day and source.
 
         Args:
             table: `EVENTS` or `QUARANTINE`.
             day: ``YYYY-MM-DD``.
-            source: The source's name.
-            run: ``(lane, first ordinal, last ordinal)``.
+            source: The source's name; what a directory name cannot hold is written ``%XX``.
         """
-        lane, first, last = run
-        name = f"{lane}-{first:012d}-{last:012d}{_SUFFIX}"
-        return self.root / table / f"date={day}" / f"source={source}" / name
+        return self.root / table / f"date={day}" / f"source={_escaped(source)}"
 
     def files(self, table: str, since_day: str = "") -> Iterator[SealedFile]:
         """
-        The Parquet files of a table, in no order.
+        The Parquet files of a table, fresh ones included, in no order; whether they count or not.
 
         Args:
             table: `EVENTS` or `QUARANTINE`.
             since_day: Leave out partitions of earlier days.
         """
+        yield from _parsed(self.fresh(table), table, "", "")
         for day in _children(self.root / table, "date="):
             if day.name >= f"date={since_day}":
                 for source in _children(day, "source="):
-                    yield from (f for f in map(_parsed, source.iterdir()) if f is not None)
+                    name = unquote(source.name.removeprefix("source="))
+                    yield from _parsed(source, table, day.name.removeprefix("date="), name)
+
+    def days(self, table: str) -> Iterator[Path]:
+        """The partitions of a table by day."""
+        yield from _children(self.root / table, "date=")
 
     def leftovers(self) -> Iterator[Path]:
         """Files that were being written when their writer died."""
-        for table in (EVENTS, QUARANTINE):
+        for table in TABLES:
+            yield from self.fresh(table).glob(f"*{TEMPORARY}")
             yield from (self.root / table).glob(f"date=*/source=*/*{TEMPORARY}")
+
+
+def file_name(number: int, extent: Extent) -> str:
+    """See the module."""
+    first, last, rows = extent
+    return f"{number:010d}-{first}-{last}-{rows}{_SUFFIX}"
 
 
 def day_of(received_ms: int) -> str:
@@ -102,19 +157,23 @@ def day_of(received_ms: int) -> str:
     return datetime.fromtimestamp(received_ms / 1000, UTC).strftime("%Y-%m-%d")
 
 
+def _escaped(name: str) -> str:
+    """A name that is one directory and nothing else, as Hive writes it."""
+    escaped = quote(name, safe="")
+    return "%2E" + escaped[1:] if escaped.startswith(".") else escaped
+
+
 def _children(directory: Path, prefix: str) -> list[Path]:
     try:
         return [path for path in directory.iterdir() if path.name.startswith(prefix)]
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
 
 
-def _parsed(path: Path) -> SealedFile | None:
-    """Read a file name; None for what is not one of ours."""
-    if path.suffix != _SUFFIX:
-        return None
-    lane, _, rest = path.stem.rpartition("-")
-    lane, _, first = lane.rpartition("-")
-    if not (lane and first.isdecimal() and rest.isdecimal()):
-        return None
-    return SealedFile(path, lane, int(first), int(rest))
+def _parsed(directory: Path, table: str, day: str, source: str) -> Iterator[SealedFile]:
+    """The files of one directory; what is not one of ours is left out."""
+    for path in _children(directory, ""):
+        found = _NAME.fullmatch(path.name)
+        if found:
+            number, *extent = map(int, found.groups())
+            yield SealedFile(path, table, day, source, number, Extent(*extent))

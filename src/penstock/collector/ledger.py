@@ -1,13 +1,14 @@
 """
-How far the log is sealed: the one small file that makes sealing exactly-once.
+Which files count and how far the log is sealed: the one small file that makes sealing exactly-once.
 
-A run of the log becomes several Parquet files, which cannot appear in one step. So a run counts
-from the moment this file says so, written after all of them are on the disk. Before: a crash
-leaves files that are beyond what this file says; readers ignore them, and the next pipeline
-deletes them and seals the run again. After: the run is never read from the log again.
+A run of the log becomes files, and files become fewer, bigger files; neither appears in one step.
+So both count from the moment this file says so, written after all of them are on the disk. Every
+file has a number. One beyond `Sealed.through` does not count yet: a crash left it, readers ignore
+it, and the next pipeline deletes it. One in `Sealed.gone` does not count any more: others hold its
+rows, and it stays a while for readers that looked just before.
 
-A lane that is in the file and not in its log is finished; a file whose lane is unknown here is
-of a lane that finished long ago, and counts.
+The run of a lane counts with its files, in the same step; what was sealed of a lane is never read
+from the log again. A lane that is not in its log any more is finished.
 """
 
 from __future__ import annotations
@@ -50,17 +51,28 @@ class Sealed(msgspec.Struct):
     Attributes:
         lanes: ``{lane: last ordinal sealed}``, of the lanes that are still in the log.
         counts: See `Counts`.
+        through: The last number given to a file that counts.
+        gone: ``{path in the store: seconds since 1970 when it stopped counting}``
     """
 
     lanes: dict[str, int] = {}
     counts: Counts = msgspec.field(default_factory=Counts)
+    through: int = 0
+    gone: dict[str, float] = {}
 
-    def covers(self, file: SealedFile) -> bool:
-        """Whether a file's run counts."""
-        return file.last <= self.lanes.get(file.lane, file.last)
+    def covers(self, file: SealedFile, root: Path) -> bool:
+        """Whether a file of the store at *root* counts."""
+        return file.number <= self.through and (
+            not self.gone or relative(file.path, root) not in self.gone
+        )
 
 
 _DECODER = msgspec.json.Decoder(Sealed)
+
+
+def relative(path: Path, root: Path) -> str:
+    """A file's path in the store, as `Sealed.gone` has it."""
+    return path.relative_to(root).as_posix()
 
 
 def load(path: Path) -> Sealed:
@@ -78,10 +90,21 @@ def load(path: Path) -> Sealed:
 
 def save(path: Path, sealed: Sealed) -> None:
     """Replace the state in one step that survives power loss."""
+    replace(path, msgspec.json.encode(sealed))
+
+
+def replace(path: Path, content: bytes) -> None:
+    """
+    Write a small file that is there as it was or as it shall be, also after power loss.
+
+    Raises:
+        OSError: The disk is full or failing; the file is as it was.
+    """
     temporary = path.with_suffix(".tmp")
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
-        os.write(fd, msgspec.json.encode(sealed))
+        if os.write(fd, content) != len(content):
+            raise OSError(f"{path.name} was written only in part")
         os.fsync(fd)
     finally:
         os.close(fd)

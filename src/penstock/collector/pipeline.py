@@ -4,6 +4,9 @@ The pipeline: follows the lanes of the log and seals them.
 It runs in a process of its own and owns everything in the store but the log's writing end. The
 serving process keeps a pipe to its standard input; when that closes, for whatever reason, the
 pipeline seals what there is and exits.
+
+Any number of workers write, a lane each; the pipeline takes from all of them in turn, so that one
+that is behind does not keep the others waiting.
 """
 
 from __future__ import annotations
@@ -11,67 +14,99 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from penstock.collector.catalog import Catalog
 from penstock.collector.dedupe import Seen
 from penstock.collector.entry import unpacked
+from penstock.collector.housekeeping import Housekeeper
+from penstock.collector.log import sync_directory
+from penstock.collector.memory import restore
 from penstock.collector.reading import Entry, LaneReader, lane_paths, sweep
-from penstock.collector.sealing import Batch, Sealer, prepare
+from penstock.collector.sealing import Run, Sealer, prepare
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from penstock.collector.config import Sealing, Window
+    from penstock.collector.config import Keeping, Sealing
     from penstock.collector.layout import Layout
+    from penstock.collector.sealing import Sink
 
 _MS = 1000
 #: Seconds after which a lane that was not finished being made never will be.
 _ABANDONED_S = 3600.0
 
 
-class Pending:
-    """What was read of a lane and is not sealed yet."""
+class Lane:
+    """
+    One lane being followed.
+
+    Args:
+        reader: Reads it.
+    """
 
     def __init__(self, reader: LaneReader) -> None:
         self.reader = reader
+        #: What was read of it and is not sealed yet.
         self.entries: list[Entry] = []
-        self.events = 0
-        self.bytes = 0
+        #: Nobody writes it any more, and everything was read.
+        self.exhausted = False
+
+    def next(self) -> Entry | None:
+        """The next entry that is complete."""
+        complete = self.reader.complete
+        entry = self.reader.next()
+        self.exhausted = complete and entry is None
+        return entry
+
+
+class Backlog:
+    """
+    What was read of all lanes and is not sealed yet.
+
+    Args:
+        policy: When it is enough for a run.
+    """
+
+    def __init__(self, policy: Sealing) -> None:
+        self._policy = policy
+        self._events = 0
+        self._bytes = 0
         #: Milliseconds since 1970 when the oldest entry arrived.
-        self.oldest = 0
+        self._oldest = 0.0
 
-    def read(self, policy: Sealing) -> None:
-        """Read on until there is enough for a file."""
-        while not self.full(policy):
-            entry = self.reader.next()
-            if entry is None:
-                return
-            self._add(entry)
+    def read(self, lanes: Sequence[Lane]) -> None:
+        """Read on, from each lane in turn, until there is enough or nothing more."""
+        active = list(lanes)
+        while active and not self.is_full:
+            active = [lane for lane in active if self._read(lane)]
 
-    def _add(self, entry: Entry) -> None:
+    def _read(self, lane: Lane) -> bool:
+        entry = lane.next()
+        if entry is None:
+            return False
         try:
             head, _body = unpacked(entry.payload)
         except ValueError:  # not written by an ingest worker
-            self.reader.lost += 1
-            return
-        if not self.entries:
-            self.oldest = head.received_at
-        self.entries.append(entry)
-        self.events += head.count
-        self.bytes += max(head.size, len(entry.payload))
+            lane.reader.lost += 1
+            return True
+        self._oldest = min(self._oldest, head.received_at) if self._events else head.received_at
+        lane.entries.append(entry)
+        self._events += max(head.count, 1)
+        self._bytes += max(head.size, len(entry.payload))
+        return True
 
-    def full(self, policy: Sealing) -> bool:
-        """Whether it is enough for a file."""
-        return self.events >= policy.events or self.bytes >= policy.bytes
+    @property
+    def is_full(self) -> bool:
+        """Whether it is enough for a run."""
+        return self._events >= self._policy.events or self._bytes >= self._policy.bytes
 
-    def due(self, policy: Sealing, now_ms: float) -> bool:
-        """Whether it should be sealed now."""
-        waited = now_ms - self.oldest >= policy.seconds * _MS
-        return bool(self.entries) and (self.full(policy) or waited or self.reader.complete)
+    def is_due(self, now_ms: float) -> bool:
+        """Whether it has waited long enough."""
+        waited = now_ms - self._oldest >= self._policy.seconds * _MS
+        return bool(self._events) and (self.is_full or waited)
 
-    def take(self) -> list[Entry]:
-        """Hand the entries over."""
-        taken, self.entries = self.entries, []
-        self.events = self.bytes = 0
-        return taken
+    def clear(self) -> None:
+        """It was sealed."""
+        self._events = self._bytes = 0
 
 
 class Pipeline:
@@ -80,36 +115,40 @@ class Pipeline:
 
     Args:
         layout: The store.
-        sealing: When to write a file.
-        window: What deduplication remembers.
+        keeping: When to seal, what deduplication remembers, when to merge, what to delete.
         clock: Seconds since 1970.
+        sinks: Others who get each run.
     """
 
     def __init__(
         self,
         layout: Layout,
-        sealing: Sealing,
-        window: Window,
+        keeping: Keeping,
+        *,
         clock: Callable[[], float] = time.time,
+        sinks: Sequence[Sink] = (),
     ) -> None:
         self._layout = layout
-        self._policy = sealing
-        self._window = window
+        self._window = keeping.window
         self._clock = clock
-        self._sealer = Sealer(layout)
-        self._seen = Seen(window)
-        self._lanes: dict[str, Pending] = {}
-        self._unwritten: Batch | None = None
+        self._catalog = Catalog(layout, clock)
+        self._sealer = Sealer(layout, self._catalog, sinks)
+        self._seen = Seen(keeping.window)
+        self._backlog = Backlog(keeping.sealing)
+        self._lanes: dict[str, Lane] = {}
+        self._unwritten: Run | None = None
+        #: Merges, expires and deletes; in a thread of its own or when told to.
+        self.housekeeper = Housekeeper(layout, self._catalog, keeping, clock)
 
     def start(self) -> None:
         """Clean up after a predecessor that died and learn what the store holds."""
-        self._sealer.recover()
+        self._catalog.recover()
         sweep(self._layout.log, self._clock() - _ABANDONED_S)
         present = {path.name for path in lane_paths(self._layout.log)}
-        for lane in set(self._sealer.sealed.lanes) - present:
-            self._sealer.retire(lane)
+        for lane in set(self._catalog.sealed.lanes) - present:
+            self._catalog.retire(lane)
         since = self._clock() - self._window.hours * 3600
-        self._sealer.restore(self._seen, int(since * _MS))
+        restore(self._seen, self._layout, self._catalog, int(since * _MS))
 
     def step(self, *, drain: bool = False) -> int:
         """
@@ -119,55 +158,70 @@ class Pipeline:
             drain: Seal everything there is.
 
         Returns:
-            Files' worth of runs sealed; 0 when there was nothing to do.
+            Runs sealed; 0 when there was nothing to do.
 
         Raises:
             OSError: The disk is full or failing. Nothing is lost: call again later.
         """
         self._write()
+        wishes = self.housekeeper.new_wishes()
         self._find_lanes()
-        runs = 0
-        for lane in list(self._lanes.values()):
-            lane.reader.complete = lane.reader.complete or lane.reader.abandoned()
-            lane.read(self._policy)
-            while lane.entries and (drain or lane.due(self._policy, self._clock() * _MS)):
-                self._seal(lane)
-                runs += 1
-                lane.read(self._policy)
-                if drain and not lane.reader.complete and not lane.full(self._policy):
-                    break  # a worker that goes on writing must not keep us here
-            if lane.reader.complete and not lane.entries:
-                self._retire(lane)
+        runs = self._seal_all(drain=drain or bool(wishes))
+        self.housekeeper.grant(wishes)
+        for lane in [x for x in self._lanes.values() if x.exhausted and not x.entries]:
+            self._retire(lane)
+        return runs
+
+    def _seal_all(self, *, drain: bool) -> int:
+        """Seal until nothing is due; a worker that goes on writing does not keep us here."""
+        lanes = list(self._lanes.values())
+        runs, full = 0, True
+        while full:
+            self._backlog.read(lanes)
+            full = self._backlog.is_full
+            left = [lane for lane in lanes if lane.entries]
+            ended = any(lane.reader.complete for lane in left)
+            if not left or not (drain or ended or self._backlog.is_due(self._clock() * _MS)):
+                break
+            self._seal(left)
+            runs += 1
         return runs
 
     def _find_lanes(self) -> None:
-        paths = [path for path in lane_paths(self._layout.log) if path.name not in self._lanes]
-        if paths:
-            self._sealer.register([path.name for path in paths])
-        for path in paths:
-            self._lanes[path.name] = Pending(LaneReader(path, self._sealer.sealed.lanes[path.name]))
+        for path in lane_paths(self._layout.log):
+            if path.name not in self._lanes:
+                last = self._catalog.sealed.lanes.get(path.name, 0)
+                self._lanes[path.name] = Lane(LaneReader(path, last))
+        for lane in self._lanes.values():
+            lane.reader.complete = lane.reader.complete or lane.reader.abandoned()
 
-    def _seal(self, lane: Pending) -> None:
-        entries = lane.take()
-        self._unwritten = prepare(lane.reader.name, entries, self._seen.admit)
-        self._unwritten.counts.lost, lane.reader.lost = lane.reader.lost, 0
+    def _seal(self, lanes: Sequence[Lane]) -> None:
+        lost = sum(lane.reader.lost for lane in self._lanes.values())
+        entries = {lane.reader.name: lane.entries for lane in lanes}
+        self._unwritten = prepare(entries, self._seen.admit, lost=lost)
+        for lane in self._lanes.values():
+            lane.reader.lost = 0
+        for lane in lanes:
+            lane.entries = []
+        self._backlog.clear()
         self._write()
 
     def _write(self) -> None:
-        """Commit the batch that was prepared, at last."""
-        batch = self._unwritten
-        if batch is None:
+        """Commit the run that was prepared, at last."""
+        run = self._unwritten
+        if run is None:
             return
-        self._sealer.commit(batch)
+        self._sealer.commit(run)
         self._unwritten = None
-        name, _first, last = batch.run
-        self._lanes[name].reader.forget(last)
+        for name, last in run.lanes.items():
+            self._lanes[name].reader.forget(last)
 
-    def _retire(self, lane: Pending) -> None:
+    def _retire(self, lane: Lane) -> None:
         """Remove a lane that is sealed whole and that nobody writes."""
         lane.reader.remove()
+        sync_directory(self._layout.log)
         del self._lanes[lane.reader.name]
-        self._sealer.retire(lane.reader.name)
+        self._catalog.retire(lane.reader.name)
 
     def close(self) -> None:
         """Let go of the log."""

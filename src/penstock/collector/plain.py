@@ -47,9 +47,13 @@ class Message(
 
     def is_sound(self) -> bool:
         """Whether it has what its type cannot do without, and all its texts are tidy."""
-        user, anonymous = self.user_id, self.anonymous_id
-        known = user or anonymous
-        return bool(known) and is_tidy(user) and is_tidy(anonymous) and is_tidy(self.message_id)
+        user, anonymous, own = self.user_id, self.anonymous_id, self.message_id
+        return bool(  # `is_tidy` written out: every event passes here
+            (user or anonymous)
+            and (user is None or (user and user.strip() == user))
+            and (anonymous is None or (anonymous and anonymous.strip() == anonymous))
+            and (own is None or (own and own.strip() == own))
+        )
 
 
 class Identify(Message, tag="identify"):
@@ -73,7 +77,8 @@ class Track(Message, tag="track"):
 
     def is_sound(self) -> bool:
         """With an event and an id."""
-        return bool(self.event) and is_tidy(self.event) and Message.is_sound(self)
+        event = self.event
+        return bool(event) and event.strip() == event and Message.is_sound(self)  # type: ignore[union-attr]
 
 
 class _Titled(Message):
@@ -146,7 +151,8 @@ BY_TYPE: dict[str, msgspec.json.Decoder[Message]] = {
 
 def is_plain_text(body: bytes) -> bool:
     """Whether *body* is UTF-8 throughout (undecoded JSON is not checked) and has no NUL in it."""
-    if b"\\u0000" in body:
+    # Most bodies have no backslash at all, and one byte is looked for faster than six.
+    if b"\\" in body and b"\\u0000" in body:
         return False
     if body.isascii():
         return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
 from typing import TYPE_CHECKING
@@ -60,16 +61,19 @@ def _locked(layout: Layout, leave: threading.Event) -> FileLock | None:
 def _follow(layout: Layout, settings: CollectorConfig, leave: threading.Event) -> None:
     from penstock.collector.pipeline import Pipeline
 
-    pipeline = Pipeline(layout, settings.sealing, settings.window)
+    pipeline = Pipeline(layout, settings.keeping)
     pipeline.start()
     gc.freeze()
     gc.set_threshold(_GC_THRESHOLD)
-    while True:
-        leaving = leave.is_set()
-        pause = _step(pipeline, settings.sealing.poll, drain=leaving)
-        if leaving:
-            break
-        leave.wait(pause)
+    with pipeline.housekeeper.working():
+        while True:
+            leaving = leave.is_set()
+            pause = _step(pipeline, settings.sealing.poll, drain=leaving)
+            if leaving:
+                break
+            leave.wait(pause)
+    with contextlib.suppress(OSError):  # the next start will find what is left
+        pipeline.housekeeper.settle()
     pipeline.close()
 
 

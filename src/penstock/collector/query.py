@@ -30,6 +30,15 @@ class Filter(NamedTuple):
     #: Received at this time or later.
     since: datetime | None = None
 
+    @property
+    def is_any_of_source(self) -> bool:
+        """Whether rows are chosen by their source at most."""
+        return (self.type, self.event, self.user, self.since) == (None, None, None, None)
+
+    def takes(self, source: str) -> bool:
+        """Whether rows of that source may be among them."""
+        return self.source is None or self.source == source
+
     def where(self) -> tuple[str, list[Any]]:
         """The ``WHERE`` clause and its values."""
         equal = {"source": self.source, "type": self.type, "event": self.event}
@@ -91,13 +100,24 @@ def counts_by(table: str, column: str, chosen: Filter) -> Query:
 
 
 def files_sql(paths: list[str]) -> str:
-    """A query over Parquet files with their partitions as columns."""
-    listed = ", ".join(_literal(exact(path)) for path in paths)
+    """A query over files of the partitions, with their partitions as columns."""
     types = "{'date': DATE, 'source': VARCHAR}"
     return (
-        f"SELECT * FROM read_parquet([{listed}], hive_partitioning = true, hive_types = {types}, "  # noqa: S608 - quoted
-        "union_by_name = true)"
+        f"SELECT * FROM read_parquet([{_listed(paths)}], hive_partitioning = true, "  # noqa: S608 - quoted
+        f"hive_types = {types}, union_by_name = true)"
     )
+
+
+def fresh_sql(paths: list[str]) -> str:
+    """A query over fresh files, with the columns that the partitions have."""
+    return (
+        "SELECT *, CAST(received_at AS DATE) AS date "  # noqa: S608 - quoted
+        f"FROM read_parquet([{_listed(paths)}], hive_partitioning = false, union_by_name = true)"
+    )
+
+
+def _listed(paths: list[str]) -> str:
+    return ", ".join(_literal(exact(path)) for path in paths)
 
 
 def _literal(text: str) -> str:

@@ -99,14 +99,35 @@ def object_text(raw: Raw) -> bytes | None:
     return None if value in {b"", _NULL} else ODD
 
 
+class _Library(msgspec.Struct, gc=False):
+    name: str = ""
+    version: str = ""
+
+
+class _Usual(msgspec.Struct, gc=False):
+    library: _Library | None = None
+
+
 class _Context(msgspec.Struct):
     library: Any = None
 
 
+_USUAL = msgspec.json.Decoder(_Usual)
 _CONTEXT = msgspec.json.Decoder(_Context)
 
 
 def _library(context: bytes) -> str | None:
+    try:  # every event with a context of its own passes here
+        library = _USUAL.decode(context).library
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _odd_library(context)
+    if library is None:
+        return None
+    name, version = library.name, library.version
+    return f"{name}/{version}" if name and version else name or version or None
+
+
+def _odd_library(context: bytes) -> str | None:
     try:
         return library_of(_CONTEXT.decode(context).library)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

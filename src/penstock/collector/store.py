@@ -14,37 +14,39 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from penstock.collector import snapshot
-from penstock.collector.config import Window
-from penstock.collector.dedupe import Seen
-from penstock.collector.layout import EVENTS, QUARANTINE, Layout
+from penstock.collector.layout import TABLES, Layout
+from penstock.collector.newest import newest
 from penstock.collector.query import (
     EVERYTHING,
     Filter,
     count_of,
     counts_by,
-    exact,
-    files_sql,
     rows_of,
 )
-from penstock.collector.sealing import prepare
-from penstock.collector.tables import EVENT_SCHEMA, QUARANTINE_SCHEMA, partitioned, table_of
+from penstock.collector.tail import tail_of
+from penstock.collector.views import Tables, check, opened
 from penstock.errors import MissingExtraError, PenstockError
 
 try:
     import duckdb
+    import pyarrow as pa
 except ImportError as error:  # pragma: no cover - needs an installation without the extra
     raise MissingExtraError("duckdb", "collector") from error
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from penstock.collector.ledger import Counts
     from penstock.collector.snapshot import Snapshot
 
 _JSON_COLUMNS = ("properties", "traits", "context", "integrations", "rest")
-#: An unsealed event is compared with what was stored this long before; as `Window.hours`.
-_WINDOW = timedelta(hours=30)
+#: An unsealed event is compared with what was stored this long before; more than `Window.hours`.
+_WINDOW = timedelta(hours=50)
+#: Rows looked at first when rows are chosen by more than their source.
+_FIRST_LOOK = 50_000
+#: How often a read begins anew because files were merged and removed under it.
+_ATTEMPTS = 8
 
 
 class QueryError(PenstockError, ValueError):
@@ -78,14 +80,14 @@ class Store:
             One dict per event by column name (see docs/collector.md): times are aware datetimes,
             JSON columns are objects, and a column without a value is None.
         """
-        return _plain(self._ask(*rows_of("events", chosen, limit), chosen))
+        return _plain(self._newest("events", chosen, limit))
 
     def quarantined(
         self, chosen: Filter = EVERYTHING, limit: int | None = 100
     ) -> list[dict[str, Any]]:
         """The newest quarantined items with their ``reason``; only source and since apply."""
         chosen = Filter(source=chosen.source, since=chosen.since)
-        return _plain(self._ask(*rows_of("quarantine", chosen, limit), chosen))
+        return _plain(self._newest("quarantine", chosen, limit))
 
     def count(self, chosen: Filter = EVERYTHING, table: str = "events") -> int:
         """How many rows a table has (``events`` or ``quarantine``)."""
@@ -123,68 +125,69 @@ class Store:
         """
         return self._ask(sql, list(parameters), Filter())
 
+    def files(self, table: str = "events") -> list[Path]:
+        """
+        The Parquet files in the partitions that count at this moment.
+
+        Another engine that reads these, and not whatever lies in the directories, sees no event
+        twice while files are being merged.
+        """
+        found = snapshot.take(self._layout).files[table]
+        return [file.path for file in found if not file.is_fresh]
+
+    def _newest(self, table: str, chosen: Filter, limit: int | None) -> Any:
+        """Try the newest rows first, and all of them only if these are not enough."""
+        sql, values = rows_of(table, chosen, limit)
+        if limit is not None:
+            wanted = limit if chosen.is_any_of_source else max(limit, _FIRST_LOOK)
+            found, enough = self._reading(
+                chosen, lambda seen: self._look(table, seen, chosen, wanted, (sql, values))
+            )
+            if enough or len(found) >= limit:
+                return found
+        return self._ask(sql, values, chosen)
+
+    def _look(
+        self, table: str, seen: Snapshot, chosen: Filter, rows: int, query: tuple[str, list[Any]]
+    ) -> tuple[Any, bool]:
+        files = [file for file in seen.files[table] if file.is_fresh or chosen.takes(file.source)]
+        sealed, enough = newest(table, files, rows)
+        known = tail_of(seen, self._layout)
+        with opened(self._layout) as connection:
+            tables = Tables(connection, seen, known)
+            tables.create(table, newest=sealed)
+            return tables.run(*query), enough
+
     def _ask(self, sql: str, values: list[Any], chosen: Filter) -> Any:
-        # An older file matters too: what lies in the tail may be a repetition of its events.
-        since = (chosen.since - _WINDOW).astimezone(UTC) if chosen.since else None
-        seen = snapshot.take(self._layout, f"{since:%Y-%m-%d}" if since else "")
-        with duckdb.connect(":memory:") as connection:
+        return self._reading(chosen, lambda seen: self._run(seen, sql, values))
+
+    def _run(self, seen: Snapshot, sql: str, values: list[Any]) -> Any:
+        with opened(self._layout) as connection:
+            check(connection, sql)
+            tables = Tables(connection, seen, tail_of(seen, self._layout))
+            for table in TABLES:
+                tables.create(table)
+            return tables.run(sql, values)
+
+    def _reading(self, chosen: Filter, read: Callable[[Snapshot], Any]) -> Any:
+        """Read a snapshot; take another one when files of it were removed meanwhile."""
+        for attempt in range(_ATTEMPTS):
+            # An older file matters too: what lies in the tail may be a repetition of its events.
+            since = (chosen.since - _WINDOW).astimezone(UTC) if chosen.since else None
+            seen = snapshot.take(self._layout, f"{since:%Y-%m-%d}" if since else "")
             try:
-                _check(connection, sql)
-                _fill(connection, self._layout, seen)
-                return connection.sql(sql, params=values).to_arrow_table()
-            except duckdb.Error as error:
-                raise QueryError(str(error)) from error
+                return read(seen)
+            except (duckdb.Error, OSError, pa.ArrowException) as error:
+                if attempt + 1 < _ATTEMPTS and not _all_there(seen):
+                    continue
+                if isinstance(error, duckdb.Error):
+                    raise QueryError(str(error)) from error
+                raise
+        raise AssertionError("unreachable")  # pragma: no cover
 
 
-def _check(connection: Any, sql: str) -> None:
-    """One statement that only reads."""
-    statements = connection.extract_statements(sql)
-    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-        raise QueryError("one SELECT, please")
-
-
-def _fill(connection: Any, layout: Layout, seen: Snapshot) -> None:
-    """Make the two tables, then lock everything else out."""
-    connection.execute("SET TimeZone = 'UTC'")
-    root = str(layout.root.absolute())
-    connection.execute("SET allowed_directories = [?, ?]", [root, exact(root)])
-    for table, tail in _tails(seen).items():
-        connection.register(f"{table}_tail", tail)
-        parts = [f"SELECT * FROM {table}_tail"]  # noqa: S608 - our own words
-        if seen.files[table]:
-            sealed = files_sql([str(path.absolute()) for path in seen.files[table]])
-            connection.execute(f"CREATE VIEW {table}_sealed AS {sealed}")
-            parts.append(f"SELECT * FROM {table}_sealed")  # noqa: S608 - our own words
-        if table == EVENTS and len(parts) > 1 and tail.num_rows:
-            connection.execute(_KNOWN)
-            parts[0] += " ANTI JOIN known USING (source, message_id)"
-        connection.execute(f"CREATE VIEW {table} AS {' UNION ALL BY NAME '.join(parts)}")
-    connection.execute("SET enable_external_access = false")
-    connection.execute("SET lock_configuration = true")
-
-
-#: The events of the tail that are in a file already; made once, from the smaller side.
-_KNOWN = """
-    CREATE TEMP TABLE known AS
-    SELECT source, message_id FROM events_sealed
-    SEMI JOIN events_tail USING (source, message_id)
-"""
-
-
-def _tails(seen: Snapshot) -> dict[str, Any]:
-    """What is not sealed yet, as Arrow tables by name."""
-    admit = Seen(Window()).admit
-    batches = [prepare(lane, entries, admit) for lane, entries in seen.tail.items() if entries]
-    events = [(p, table_of(EVENT_SCHEMA, rows)) for b in batches for p, rows in b.events.items()]
-    bad = [
-        (p, table_of(QUARANTINE_SCHEMA, rows))
-        for batch in batches
-        for p, rows in batch.quarantined.items()
-    ]
-    return {
-        EVENTS: partitioned(EVENT_SCHEMA, events),
-        QUARANTINE: partitioned(QUARANTINE_SCHEMA, bad),
-    }
+def _all_there(seen: Snapshot) -> bool:
+    return all(file.path.exists() for files in seen.files.values() for file in files)
 
 
 def _plain(table: Any) -> list[dict[str, Any]]:

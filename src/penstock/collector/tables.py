@@ -1,47 +1,56 @@
-"""Rows to Arrow tables and Parquet files: the schema of the store."""
+"""The schema of the store, and Parquet files that are there whole or not at all."""
 
 from __future__ import annotations
 
 import os
-from datetime import date
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
-from penstock.collector.layout import TEMPORARY
+from penstock.collector.catalog import Made
+from penstock.collector.layout import TEMPORARY, Extent
 from penstock.collector.log import sync_directory
 from penstock.collector.rows import Event, Quarantined
 from penstock.errors import MissingExtraError
 
 try:
     import pyarrow as pa
+    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 except ImportError as error:  # pragma: no cover - needs an installation without the extra
     raise MissingExtraError("pyarrow", "collector") from error
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-_TIME = pa.timestamp("us", tz="UTC")
-_TEXT = pa.string()
+TIME = pa.timestamp("us", tz="UTC")
+TEXT = pa.string()
 
 #: Types of the columns that are not text, by name.
 _TYPES = {
-    "timestamp": _TIME,
-    "original_timestamp": _TIME,
-    "sent_at": _TIME,
-    "received_at": _TIME,
+    "timestamp": TIME,
+    "original_timestamp": TIME,
+    "sent_at": TIME,
+    "received_at": TIME,
     "request": pa.int64(),
     "position": pa.int32(),
 }
-_DATE = pa.field("date", pa.date32())
-_SOURCE = pa.field("source", _TEXT)
+SOURCE = pa.field("source", TEXT)
+DATE = pa.field("date", pa.date32())
 #: Columns with few different values: a dictionary makes them small and fast.
-_REPEATING = frozenset(
-    {"type", "event", "dialect", "library", "reason", "detail", "rest", "changes"}
-)
+_REPEATING = frozenset({
+    "type", "event", "dialect", "library", "reason", "detail", "rest", "source", "integrations",
+    "ip", "changes",
+})  # fmt: skip
+#: Rows of a row group: what is read for the newest few rows.
+GROUP_ROWS = 32_768
 
-EVENT_SCHEMA = pa.schema([(name, _TYPES.get(name, _TEXT)) for name in Event._fields])
-QUARANTINE_SCHEMA = pa.schema([(name, _TYPES.get(name, _TEXT)) for name in Quarantined._fields])
+EVENT_SCHEMA = pa.schema([(name, _TYPES.get(name, TEXT)) for name in Event._fields])
+QUARANTINE_SCHEMA = pa.schema([(name, _TYPES.get(name, TEXT)) for name in Quarantined._fields])
+#: As above with the source, as in fresh files.
+FRESH_EVENTS = EVENT_SCHEMA.append(SOURCE)
+FRESH_QUARANTINE = QUARANTINE_SCHEMA.append(SOURCE)
 
 
 def table_of(schema: Any, rows: Sequence[tuple[Any, ...]]) -> Any:
@@ -49,7 +58,7 @@ def table_of(schema: Any, rows: Sequence[tuple[Any, ...]]) -> Any:
     Rows as one `pyarrow.Table`.
 
     Args:
-        schema: `EVENT_SCHEMA` or `QUARANTINE_SCHEMA`.
+        schema: Of this module.
         rows: In the schema's order; JSON text may be ``bytes``.
     """
     columns = list(zip(*rows, strict=True)) or [()] * len(schema)
@@ -57,62 +66,99 @@ def table_of(schema: Any, rows: Sequence[tuple[Any, ...]]) -> Any:
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
-def partitioned(schema: Any, parts: Sequence[tuple[tuple[str, str], Any]]) -> Any:
+def extent_of(table: Any) -> Extent:
+    """When the rows of a table arrived; it has at least one."""
+    found = pc.min_max(table.column("received_at").cast(pa.int64())).as_py()
+    return Extent(found["min"] // 1000, found["max"] // 1000, len(table))
+
+
+def with_date(table: Any) -> Any:
+    """A fresh table with the partition's other column."""
+    return table.append_column(DATE, table.column("received_at").cast(pa.date32()))
+
+
+class Writer:
     """
-    Tables as one, with their partitions as the columns that a reader of files sees.
+    Writes one Parquet file under a temporary name.
 
     Args:
-        schema: The tables' schema.
-        parts: ``[((day, source), table)]``
+        directory: Where it shall be; made when missing.
+        schema: Of the tables.
     """
-    tables = [
-        table.append_column(
-            _DATE, pa.array([date.fromisoformat(day)] * len(table), pa.date32())
-        ).append_column(_SOURCE, pa.array([source] * len(table), _TEXT))
-        for (day, source), table in parts
-    ]
-    return (
-        pa.concat_tables(tables) if tables else schema.append(_DATE).append(_SOURCE).empty_table()
-    )
+
+    def __init__(self, directory: Path, schema: Any) -> None:
+        make_directory(directory)
+        self._path = directory / f"{uuid4().hex}{TEMPORARY}"
+        self._extents: list[Extent] = []
+        repeating = [name for name in schema.names if name in _REPEATING]
+        self._file = pq.ParquetWriter(
+            self._path, schema, compression="zstd", use_dictionary=repeating
+        )
+
+    def write(self, table: Any) -> None:
+        """
+        Add rows.
+
+        Raises:
+            OSError: The disk is full or failing.
+        """
+        self._file.write_table(table, GROUP_ROWS)
+        self._extents.append(extent_of(table))
+
+    def close(self) -> Made:
+        """
+        Have the disk hold it; something was written.
+
+        Raises:
+            OSError: The disk is full or failing.
+        """
+        self._file.close()
+        fd = os.open(self._path, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        firsts, lasts, rows = zip(*self._extents, strict=True)
+        return Made(self._path, Extent(min(firsts), max(lasts), sum(rows)))
+
+    def discard(self) -> None:
+        """Give it up."""
+        self._file.close()
+        self._path.unlink(missing_ok=True)
 
 
-def write_file(path: Path, table: Any) -> None:
+def written(directory: Path, table: Any) -> Made:
     """
-    Write a Parquet file that is there whole or not at all, also after power loss.
+    Write a table of at least one row as a file that does not count yet.
 
     Raises:
-        OSError: The disk is full or failing; nothing is left under *path*.
+        OSError: The disk is full or failing; nothing is left of it.
     """
-    _make_directory(path.parent)
-    temporary = path.with_name(path.name + TEMPORARY)
-    dictionary = [name for name in table.schema.names if name in _REPEATING]
-    pq.write_table(table, temporary, compression="zstd", use_dictionary=dictionary)
-    fd = os.open(temporary, os.O_RDONLY)
+    writer = Writer(directory, table.schema)
     try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    temporary.rename(path)
-    sync_directory(path.parent)
+        writer.write(table)
+        return writer.close()
+    except BaseException:
+        writer.discard()
+        raise
 
 
-def _make_directory(path: Path) -> None:
-    """Make a partition; each new name must survive power loss too."""
+def groups(path: Path, columns: list[str] | None = None) -> Iterator[Any]:
+    """The row groups of a file as tables, one after the other."""
+    with pq.ParquetFile(path) as file:
+        for group in range(file.num_row_groups):
+            yield file.read_row_group(group, columns)
+
+
+def microseconds(moment: int) -> datetime:
+    """Microseconds since 1970 as an aware datetime."""
+    return datetime.fromtimestamp(moment // 1_000_000, UTC).replace(microsecond=moment % 1_000_000)
+
+
+def make_directory(path: Path) -> None:
+    """Make a directory; each new name must survive power loss too."""
     if path.is_dir():
         return
-    _make_directory(path.parent)
+    make_directory(path.parent)
     path.mkdir(mode=0o700, exist_ok=True)
     sync_directory(path.parent)
-
-
-def read_ids(path: Path) -> tuple[list[str], int]:
-    """
-    Message ids of an events file, and when the last of them arrived (ms since 1970).
-
-    Raises:
-        OSError: The file cannot be read.
-    """
-    table = pq.read_table(path, columns=["message_id", "received_at"], partitioning=None)
-    times = table.column("received_at").cast(pa.int64())
-    last = max((chunk[-1].as_py() for chunk in times.chunks if len(chunk)), default=0)
-    return table.column("message_id").to_pylist(), last // 1000
