@@ -7,14 +7,24 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
+import pyarrow.csv
+import pyarrow.ipc
+import pyarrow.json
+import pyarrow.parquet
 import pytest
 from click.testing import CliRunner, Result
 
 from collector_kit import NOW, track
 from penstock.cli import _output
+from penstock.cli._group import penstock
+from penstock.cli.compact import compact_command
+from penstock.cli.delete_user import delete_user_command
 from penstock.cli.events import Since, events_command
+from penstock.cli.query import query_command
 from penstock.cli.serve import serve_command
+from penstock.collector import open_store
 from penstock.collector.log import LaneLog
+from penstock.journal._locks import FileLock
 from test_collector_decoding import entry
 from test_collector_sealing import LIMIT, write
 
@@ -121,7 +131,10 @@ def test_spans_count_back_from_now() -> None:
     assert Since().convert("2026-03-01", None, None) == datetime(2026, 3, 1, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("command", [serve_command, events_command])
+@pytest.mark.parametrize(
+    "command",
+    [serve_command, events_command, query_command, delete_user_command, compact_command],
+)
 def test_help_tells_exit_codes(command: click.Command) -> None:
     """So that scripts can rely on them."""
     assert "Exit codes" in CliRunner().invoke(command, ["--help"]).output
@@ -135,3 +148,121 @@ def test_rows_of_a_big_answer_keep_their_shape(tmp_path: Path) -> None:
     rows = lines(tmp_path)
     assert len(rows) == 50
     assert rows[0]["message_id"] == track(199)["messageId"]
+
+
+# -- penstock query --------------------------------------------------------------------------
+
+TYPES = "SELECT type, count(*) AS n, min(received_at) AS first FROM events GROUP BY type ORDER BY n"
+
+
+def ask(store: Path, *arguments: str) -> Result:
+    result = CliRunner().invoke(query_command, ["--store", str(store), *arguments])
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def test_a_question_is_answered_in_lines(store: Path) -> None:
+    """One JSON object each, times and all; question marks take values."""
+    rows = [json.loads(line) for line in ask(store, TYPES).stdout.splitlines()]
+    assert [(row["type"], row["n"]) for row in rows] == [("page", 1), ("track", 2)]
+    found = ask(
+        store, "SELECT message_id FROM events WHERE user_id = ? AND type = ?", "u-2", "page"
+    )
+    assert json.loads(found.stdout) == {"message_id": "p"}
+
+
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [
+        ("out.csv", pyarrow.csv.read_csv),
+        ("out.parquet", pyarrow.parquet.read_table),
+        ("out", pyarrow.parquet.read_table),
+        ("out.arrow", lambda path: pyarrow.ipc.open_stream(path).read_all()),
+        ("out.jsonl", pyarrow.json.read_json),
+    ],
+)
+def test_an_answer_can_be_a_file(store: Path, tmp_path: Path, name: str, read: Any) -> None:
+    """Its name tells the format; the rows are the same in all of them."""
+    path = tmp_path / name
+    assert ask(store, TYPES, "--output", str(path)).stdout == ""
+    table = read(path)
+    assert table.column("type").to_pylist() == ["page", "track"]
+    assert table.column("n").to_pylist() == [1, 2]
+
+
+def test_an_answer_can_be_piped_in_any_format(store: Path) -> None:
+    """Arrow is for the next program."""
+    result = ask(store, TYPES, "--format", "arrow")
+    assert pyarrow.ipc.open_stream(result.stdout_bytes).read_all().num_rows == 2
+    assert ask(store, TYPES, "--format", "csv").stdout.startswith('"type","n"')
+
+
+def test_a_table_is_drawn_for_people(store: Path) -> None:
+    """With the columns of the question; what clients sent neither paints nor moves the cursor."""
+    shown = ask(store, 'SELECT name AS "[bold]x", type FROM events', "--format", "table").stdout
+    assert "[bold]x" in shown
+    assert "[bold]<b>" in shown
+    assert "\x1b[31m" not in shown
+
+
+@pytest.mark.parametrize(
+    "sql", ["DELETE FROM events", "COPY events TO 'x.csv'", "SELECT 1; SELECT 2", "SELEKT"]
+)
+def test_a_question_only_asks(store: Path, sql: str) -> None:
+    """Anything else is told in one line."""
+    result = CliRunner().invoke(penstock, ["query", "--store", str(store), sql])
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: ")
+
+
+def test_an_answer_that_cannot_be_written_is_told(store: Path) -> None:
+    """With the path."""
+    options = ["query", "--store", str(store), "SELECT 1", "--output", str(store / "no" / "x.csv")]
+    result = CliRunner().invoke(penstock, options)
+    assert result.exit_code == 1
+    assert "x.csv" in result.stderr
+
+
+# -- penstock delete-user, penstock compact ---------------------------------------------------
+
+
+def told(command: click.Command, *arguments: str) -> Any:
+    result = CliRunner().invoke(command, list(arguments))
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_a_user_can_be_deleted(store: Path) -> None:
+    """And it can be shown that it was."""
+    where = ("--store", str(store))
+    assert told(delete_user_command, "u-2", "--records", *where) == {"deletions": []}
+    record = told(delete_user_command, "u-2", *where)
+    assert (record["events"], record["quarantined"]) == (2, 0)
+    assert told(delete_user_command, "u-2", "--records", *where) == {"deletions": [record]}
+    assert [row["user_id"] for row in lines(store)] == ["u-1"]
+
+
+def test_a_store_can_be_compacted(store: Path) -> None:
+    """One file per day and source, without a collector running."""
+    assert told(compact_command, "--store", str(store)) == {"files": 2}
+    assert len(open_store(store).files()) == 2
+    assert list((store / "log").iterdir()) == []
+
+
+@pytest.mark.parametrize("command", [["delete-user", "u"], ["compact"]])
+def test_a_store_that_is_not_there_is_told(tmp_path: Path, command: list[str]) -> None:
+    """And not made."""
+    missing = tmp_path / "none"
+    result = CliRunner().invoke(penstock, [*command, "--store", str(missing)])
+    assert result.exit_code == 2
+    assert not missing.exists()
+
+
+@pytest.mark.parametrize("command", [["delete-user", "u"], ["compact"]])
+def test_a_busy_collector_is_told(store: Path, command: list[str]) -> None:
+    """The exit code says: it is asked, and not done yet."""
+    busy = FileLock.acquire(store / "pipeline.lock")
+    assert busy is not None
+    result = CliRunner().invoke(penstock, [*command, "--store", str(store), "--timeout", "0.01"])
+    assert result.exit_code == 3
+    busy.release()

@@ -182,6 +182,50 @@ def test_sql_reaches_nothing_else(log: LaneLog, store: Store, sql: str) -> None:
         store.arrow(sql)
 
 
+#: ``{secret}`` is a file beside the store, ``{root}`` the store.
+ESCAPES = (
+    "SELECT * FROM read_text('{secret}')",
+    "SELECT * FROM read_blob('{secret}')",
+    "SELECT * FROM read_csv('{secret}', header = false)",
+    "SELECT * FROM read_text('{root}/../secret.csv')",
+    "SELECT * FROM read_text('{root}/events/../../secret.csv')",
+    "SELECT * FROM '{secret}'",
+    "SELECT * FROM glob('{secret}')",
+    "SELECT * FROM sniff_csv('{secret}')",
+    "SELECT * FROM query('SELECT * FROM read_text(''{secret}'')')",
+    "SELECT (SELECT content FROM read_text('{secret}')) FROM events",
+    "WITH x AS (SELECT * FROM read_text('{secret}')) SELECT * FROM x",
+    "COPY (SELECT 1) TO '{secret}'",
+    "COPY (SELECT 1) TO '{root}/events/date=2026-01-01/x.parquet'",
+    "EXPORT DATABASE '{root}/out'",
+    "CREATE TABLE t AS SELECT * FROM read_text('{secret}')",
+    "SET allowed_directories = ['/']",
+    "PRAGMA enable_external_access = true",
+    "CALL pragma_version()",
+    "LOAD httpfs",
+    "SELECT * FROM read_csv('http://127.0.0.1:1/x.csv')",
+    "SELECT 1; COPY (SELECT 1) TO '{secret}'",
+)
+
+
+@pytest.mark.parametrize("sql", ESCAPES)
+def test_sql_does_not_leave_the_store(layout: Layout, log: LaneLog, store: Store, sql: str) -> None:
+    """Neither by a path, nor by a setting, nor by a statement that writes."""
+    write(log, 1)
+    secret = layout.root.parent / "secret.csv"
+    secret.write_text("classified")
+    quoted = {"secret": str(secret), "root": str(layout.root)}
+    text = sql.format(**{name: path.replace("'", "''") for name, path in quoted.items()})
+    try:
+        found = repr(store.arrow(text).to_pylist())
+    except QueryError as error:
+        found = str(error)
+    assert "classified" not in found
+    assert secret.read_text() == "classified"
+    assert list(layout.root.rglob("*.parquet")) == []
+    assert not (layout.root / "out").exists()
+
+
 @pytest.mark.parametrize("value", ["'; DROP TABLE events; --", "' OR 1=1 --", "\\", "%", "\0"])
 def test_values_are_never_sql(log: LaneLog, store: Store, value: str) -> None:
     """Whatever one looks for, one looks only for that."""

@@ -30,6 +30,9 @@ PLACES = {
     "doctor": Place("doctor", "doctor_command", "Send a canary and say which hop fails."),
     "serve": Place("serve", "serve_command", "Run a collector on this machine."),
     "events": Place("events", "events_command", "Show what a collector has stored."),
+    "query": Place("query", "query_command", "Ask what a collector has stored, in SQL."),
+    "compact": Place("compact", "compact_command", "Merge a collector's files."),
+    "delete-user": Place("delete_user", "delete_user_command", "Delete all events of a user."),
 }
 
 

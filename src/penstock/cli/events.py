@@ -7,30 +7,21 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
-import msgspec
-from rich.markup import escape
-from rich.table import Table
 
 from penstock.cli._exit import Exit, epilog
 from penstock.cli._output import Output, json_option
+from penstock.cli._rows import print_rows
 from penstock.cli._store import store_option
 from penstock.collector import Filter, open_store
 from penstock.collector.query import GROUPINGS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
-
-    from rich.console import Console
 
 _SPAN = re.compile(r"(\d+)([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _SHOWN = ("received_at", "source", "type", "event", "name", "user_id", "properties")
 _SHOWN_QUARANTINED = ("received_at", "source", "reason", "detail", "raw")
-#: Characters of a cell on a terminal.
-_MOST_SHOWN = 60
-#: Characters the last column has at least.
-_LEAST_LAST = 12
 
 
 class Since(click.ParamType[datetime]):
@@ -94,49 +85,11 @@ def events_command(
     chosen = Filter(source, type_, event, user, since)
     opened = open_store(store)
     if quarantine:
-        _print(output, opened.quarantined(chosen, limit), _SHOWN_QUARANTINED)
+        print_rows(output, opened.quarantined(chosen, limit), _SHOWN_QUARANTINED)
     elif by:
         counts = opened.count_by(by, chosen).items()
-        _print(output, [{by: value, "count": count} for value, count in counts], (by, "count"))
+        print_rows(output, [{by: value, "count": count} for value, count in counts], (by, "count"))
     elif counting:
-        _print(output, [{"count": opened.count(chosen)}], ("count",))
+        print_rows(output, [{"count": opened.count(chosen)}], ("count",))
     else:
-        _print(output, opened.events(chosen, limit), _SHOWN)
-
-
-def _print(output: Output, rows: Sequence[Mapping[str, Any]], shown: Iterable[str]) -> None:
-    if not output.human:
-        for row in rows:
-            present = {name: value for name, value in row.items() if value is not None}
-            click.echo(msgspec.json.encode(present))
-        return
-    output.show({}, lambda console: _draw(console, rows, list(shown)))
-
-
-def _draw(console: Console, rows: Sequence[Mapping[str, Any]], columns: list[str]) -> None:
-    """A line per row; the last column, which may be long, gets what the others leave."""
-    cells = [[_cell(row.get(name)) for name in columns] for row in rows]
-    widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
-    left = console.width - sum(widths[:-1]) - len(widths)
-    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0))
-    for name in columns:
-        last = name == columns[-1]
-        most = max(left, _LEAST_LAST) if last else None
-        table.add_column(name, no_wrap=True, overflow="ellipsis", max_width=most)
-    for line in cells:
-        table.add_row(*map(escape, line))
-    console.print(table)
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, datetime):
-        return value.strftime("%Y-%m-%d %H:%M:%S")
-    if isinstance(value, int):
-        return f"{value:,}"
-    text = "" if value is None else value if isinstance(value, str) else _json(value)
-    printable = "".join(char if char.isprintable() else "�" for char in text)
-    return printable if len(printable) <= _MOST_SHOWN else printable[: _MOST_SHOWN - 1] + "…"
-
-
-def _json(value: object) -> str:
-    return msgspec.json.encode(value).decode()
+        print_rows(output, opened.events(chosen, limit), _SHOWN)

@@ -93,7 +93,7 @@ class Seen:
         if not any(known):
             fresh = current.of(source).add(digests)
         else:
-            left = current.of(source).add(d for d, k in zip(digests, known, strict=True) if not k)
+            left = current.of(source).add([d for d, k in zip(digests, known, strict=True) if not k])
             new = iter(left)
             fresh = [not k and next(new) for k in known]
         current.count += sum(fresh)

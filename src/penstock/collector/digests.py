@@ -16,7 +16,7 @@ from binascii import Error, unhexlify
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
 DIGEST_BYTES = 16
 #: Digests in a bucket on average: less costs memory, more costs time.
@@ -41,40 +41,44 @@ class DigestSet:
         """How many."""
         return self._count
 
-    def known(self, digests: Iterable[bytes]) -> list[bool]:
+    def known(self, digests: Sequence[bytes]) -> list[bool]:
         """For each, whether it was seen."""
-        buckets, mask, split = self._buckets, self._mask, self._next
-        twice = 2 * mask + 1
-        found: list[bool] = []
-        for digest in digests:
-            place = (key := hash(digest)) & mask
-            if place < split:
-                place = key & twice
-            at = buckets[place].find(digest)
-            found.append(at != -1 and (not at % DIGEST_BYTES or _has(buckets[place], digest)))
-        return found
+        buckets = self._buckets
+        places = self._places(digests)
+        ends = [buckets[p].find(d) for p, d in zip(places, digests, strict=True)]
+        if not any(end % DIGEST_BYTES for end in ends if end != -1):
+            return [end != -1 for end in ends]
+        return [_has(buckets[p], d) for p, d in zip(places, digests, strict=True)]
 
-    def add(self, digests: Iterable[bytes]) -> list[bool]:
+    def add(self, digests: Sequence[bytes]) -> list[bool]:
         """Add all; for each, whether it was new."""
+        buckets = self._buckets
+        places = self._places(digests)
+        ends = [buckets[p].find(d) for p, d in zip(places, digests, strict=True)]
+        # The hottest loop of the collector. Nearly always, all are new.
+        if max(ends, default=-1) < 0 and len(set(digests)) == len(digests):
+            for place, digest in zip(places, digests, strict=True):
+                buckets[place] += digest
+            self._grow(len(digests))
+            return [True] * len(digests)
         fresh: list[bool] = []
-        room = _FILL * len(self._buckets) - self._count
-        for digest in digests:  # the hottest loop of the collector: written out, not called
-            place = (key := hash(digest)) & self._mask
-            if place < self._next:
-                place = key & (2 * self._mask + 1)
-            bucket = self._buckets[place]
-            at = bucket.find(digest)
-            if at != -1 and (not at % DIGEST_BYTES or _has(bucket, digest)):
-                fresh.append(False)
-                continue
-            self._buckets[place] = bucket + digest
-            fresh.append(True)
-            self._count += 1
-            room -= 1
-            if room < 0:
-                self._split()
-                room += _FILL
+        for place, digest in zip(places, digests, strict=True):
+            fresh.append(not _has(buckets[place], digest))
+            if fresh[-1]:
+                buckets[place] += digest
+        self._grow(sum(fresh))
         return fresh
+
+    def _places(self, digests: Sequence[bytes]) -> list[int]:
+        """The bucket of each."""
+        mask, split, twice = self._mask, self._next, 2 * self._mask + 1
+        keys = map(hash, digests)
+        return [place if (place := key & mask) >= split else key & twice for key in keys]
+
+    def _grow(self, added: int) -> None:
+        self._count += added
+        while self._count > _FILL * len(self._buckets):
+            self._split()
 
     def _split(self) -> None:
         """Divide the next bucket between itself and a new one at the end."""

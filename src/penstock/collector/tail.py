@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from penstock.collector.layout import Layout
     from penstock.collector.snapshot import Snapshot
 
+#: A reader forgets nothing while it reads.
+_FOR_EVER = Window(hours=1e6, ids=1 << 62)
+
 
 def tail_of(seen: Snapshot, layout: Layout) -> dict[str, Any]:
     """
@@ -32,7 +35,7 @@ def tail_of(seen: Snapshot, layout: Layout) -> dict[str, Any]:
             EVENTS: with_date(FRESH_EVENTS.empty_table()),
             QUARANTINE: with_date(FRESH_QUARANTINE.empty_table()),
         }
-    known = Seen(Window())
+    known = Seen(_FOR_EVER)
     for deletion in forgotten(layout, 0.0):
         for source, digests in deletion.digests.items():
             known.restore_digests(source, digests, 0)

@@ -1,0 +1,74 @@
+"""``penstock delete-user``: a privacy request."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from penstock.cli._exit import Exit, epilog, fail
+from penstock.cli._output import Output, json_option
+from penstock.cli._store import store_option
+from penstock.collector.chores import NotDoneError, delete_user, deletions_of
+from penstock.collector.layout import Layout
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from penstock.collector.deletions import Deletion
+
+
+@click.command(
+    "delete-user", epilog=epilog(Exit.OK, Exit.FAILED, Exit.USAGE, Exit.PENDING, Exit.MISSING)
+)
+@click.argument("user")
+@store_option
+@click.option(
+    "--timeout", type=float, default=300.0, show_default=True, help="Seconds to wait for it."
+)
+@click.option("--records", is_flag=True, help="Delete nothing; show when this was deleted before.")
+@json_option
+def delete_user_command(
+    *, user: str, store: Path, timeout: float, records: bool, as_json: bool
+) -> None:
+    """
+    Delete all events of a user id or anonymous id, for good.
+
+    From files, log and quarantine, while the collector runs or not. A record of it is kept that
+    holds nothing of the user; --records finds it by the id.
+    """
+    output = Output(as_json=as_json)
+    layout = Layout(store)
+    if records:
+        found = [_shown(record) for record in deletions_of(layout, user)]
+        output.show({"deletions": found}, lambda console: console.print(_listed(found)))
+        return
+    try:
+        shown = _shown(delete_user(layout, user, timeout))
+    except NotDoneError as error:
+        fail(str(error), Exit.PENDING)
+    output.show(shown, lambda console: console.print(_listed([shown])))
+
+
+def _shown(record: Deletion) -> dict[str, Any]:
+    return {
+        "id": record.id,
+        "asked_at": _time(record.asked_at),
+        "done_at": _time(record.done_at),
+        "events": record.events,
+        "quarantined": record.quarantined,
+        "files": record.files,
+    }
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
+
+def _listed(records: list[dict[str, Any]]) -> str:
+    return "\n".join(
+        f"{r['done_at']}: deleted {r['events']:,} events and {r['quarantined']:,} "
+        f"quarantined items ({r['id']})"
+        for r in records
+    )
