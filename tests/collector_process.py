@@ -62,14 +62,15 @@ def role_of(pid: int) -> str:
     return ""
 
 
-#: ``penstock serve`` with a pipeline that seals all the time.
+#: ``penstock serve`` with a pipeline that seals and merges all the time.
 _HASTY = """
 import json, sys
 from pathlib import Path
-from penstock.collector import CollectorConfig, Sealing, serve
+from penstock.collector import CollectorConfig, Compaction, Sealing, serve
 config = CollectorConfig(
     store=Path(sys.argv[1]), port=int(sys.argv[3]), workers=int(sys.argv[2]),
     sealing=Sealing(seconds=0.02, poll=0.01),
+    compaction=Compaction(fresh_files=4, files=3, poll=0.01, grace=1.0),
 )
 serve(config, ready=lambda address: print(json.dumps(address._asdict()), flush=True))
 """
@@ -81,7 +82,7 @@ class ServedCollector:
 
     Args:
         store: Its store.
-        hasty: Seal all the time, so that whatever happens, happens while it seals.
+        hasty: Seal and merge all the time, so that whatever happens, happens meanwhile.
         workers: Processes that take requests.
         port: Where to listen; 0 takes a free one.
         options: Further ones of the command.

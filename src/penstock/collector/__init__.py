@@ -10,7 +10,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from penstock.collector.config import CollectorConfig, Limits, Sealing, Window
+from penstock.collector.config import (
+    CollectorConfig,
+    Compaction,
+    Limits,
+    Retention,
+    Sealing,
+    Window,
+)
 from penstock.collector.query import Filter
 from penstock.collector.sources import Source, Sources
 
@@ -23,8 +30,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CollectorConfig",
+    "Compaction",
     "Filter",
     "Limits",
+    "Retention",
     "Sealing",
     "Source",
     "Sources",

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from penstock.collector.catalog import sync_all
 from penstock.collector.log import REQUEST
 from penstock.collector.reading import lane_paths
 from penstock.journal._segment import SEGMENT_HEADER_BYTES, SUFFIX
@@ -41,6 +42,7 @@ def wipe_log(layout: Layout, lanes: Mapping[str, int]) -> None:
                 _wipe(segment, lanes.get(lane.name, 0))
             except FileNotFoundError:  # sealed and removed meanwhile
                 continue
+        sync_all([lane])  # a segment that was removed just now must not come back
 
 
 def _wipe(segment: Path, through: int) -> None:
