@@ -73,7 +73,7 @@ PACKAGE := pyproject.toml setup.py src/penstock/_native.c
 
 .venv-bench/.stamp: $(PACKAGE) benchmarks/requirements.txt
 	[ -x .venv-bench/bin/python ] || "$$(.ci/python 3.11+)" -m venv .venv-bench
-	.venv-bench/bin/python $(INSTALL) --editable . --requirement benchmarks/requirements.txt
+	.venv-bench/bin/python $(INSTALL) --editable '.[all]' --requirement benchmarks/requirements.txt
 	@touch $@
 
 # The official SDKs that the collector is tested with, Python's and node's, and a node to run them.

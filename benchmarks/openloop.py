@@ -35,7 +35,7 @@ BATCH = 250
 #: Connections: more than are ever needed at once while the server keeps up.
 _CONNECTIONS = 48
 _NAMES = ("Order Completed", "Product Viewed", "Product Added", "Checkout Started", "Signed Up")
-_KEY = base64.b64encode(b"bench:").decode()
+KEY = base64.b64encode(b"bench:").decode()
 
 #: What the store is asked every second.
 QUERY = (
@@ -66,14 +66,19 @@ class Load(NamedTuple):
     pipeline_mib: float
 
 
-def bodies(count: int, seed: int) -> Iterator[bytes]:
-    """HTTP requests with a batch each; about 540 bytes of JSON an event, 130 of gzip."""
+def raw_bodies(count: int, seed: int) -> Iterator[bytes]:
+    """Batches with gzip; about 540 bytes of JSON an event, 130 of gzip."""
     rng = random.Random(seed)
     for _ in range(count):
         raw = json.dumps({"batch": [_event(rng) for _ in range(BATCH)], "sentAt": _now()}).encode()
-        packed = igzip.compress(raw, 1)
+        yield igzip.compress(raw, 1)
+
+
+def bodies(count: int, seed: int) -> Iterator[bytes]:
+    """HTTP requests with a batch each."""
+    for packed in raw_bodies(count, seed):
         head = (
-            f"POST /v1/batch HTTP/1.1\r\nHost: bench\r\nAuthorization: Basic {_KEY}\r\n"
+            f"POST /v1/batch HTTP/1.1\r\nHost: bench\r\nAuthorization: Basic {KEY}\r\n"
             "Content-Type: application/json\r\nContent-Encoding: gzip\r\n"
             f"Content-Length: {len(packed)}\r\n\r\n"
         )
@@ -218,6 +223,12 @@ def use_of(pid: int) -> Use:
     peak = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
     ticks = os.sysconf("SC_CLK_TCK")
     return Use((int(fields[11]) + int(fields[12])) / ticks, int(peak) / 1024)
+
+
+def resident_mib(pid: int) -> float:
+    """The memory a process has now."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(next(x.split()[1] for x in status.splitlines() if x.startswith("VmRSS"))) / 1024
 
 
 def family(pid: int) -> tuple[int, list[int]]:

@@ -10,7 +10,10 @@ import pytest
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 RUN = BENCHMARKS / "run.py"
-PARTS = ("capture", "throughput", "memory", "imports", "interference", "leaving", "loss")
+PARTS = (
+    "capture", "throughput", "memory", "imports", "interference", "leaving", "loss",
+    "collector_store",
+)  # fmt: skip
 
 
 def started(*arguments: str) -> subprocess.CompletedProcess[str]:

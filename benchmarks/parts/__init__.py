@@ -12,7 +12,10 @@ from typing import Any, NamedTuple
 
 from sdks import NAMES as ORDER
 
-NAMES = ("capture", "throughput", "memory", "imports", "interference", "leaving", "loss")
+NAMES = (
+    "capture", "throughput", "memory", "imports", "interference", "leaving", "loss",
+    "collector_store",
+)  # fmt: skip
 
 
 class Cell(NamedTuple):
