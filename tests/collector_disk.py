@@ -65,7 +65,8 @@ class LossyDisk:
 
     def _record(self, fd: int) -> None:
         found = os.fstat(fd)
-        self._held.setdefault(found.st_ino, os.dup(fd))
+        if found.st_ino not in self._held:
+            self._held[found.st_ino] = os.dup(fd)
         if stat.S_ISDIR(found.st_mode):
             with os.scandir(fd) as entries:
                 self._names[found.st_ino] = {entry.name: entry.inode() for entry in entries}

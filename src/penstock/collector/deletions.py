@@ -30,7 +30,8 @@ import pyarrow.compute as pc
 from penstock.collector.digests import digest_of
 from penstock.collector.layout import EVENTS, QUARANTINE, TABLES
 from penstock.collector.ledger import replace
-from penstock.collector.tables import Writer, groups, make_directory
+from penstock.collector.log import make_directory
+from penstock.collector.tables import Writer, groups
 from penstock.collector.wiping import wipe_log
 from penstock.dialects._receiving import scalar_text
 

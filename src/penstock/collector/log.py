@@ -16,6 +16,7 @@ have dropped the pages: asking the same file again would be told a comforting li
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from typing import TYPE_CHECKING, Protocol
@@ -179,7 +180,10 @@ def _make_lane(directory: Path) -> tuple[Path, FileLock]:
     Raises:
         OSError: The directory cannot be made or written.
     """
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_directory(directory)
+    for above in (directory.parent, directory.parent.parent):  # others may have made them just now
+        with contextlib.suppress(PermissionError):
+            sync_directory(above)
     identity = str(uuid7())
     making = directory / f"{MAKING_PREFIX}{identity}"
     making.mkdir(mode=0o700)
@@ -205,6 +209,15 @@ def used_bytes(directory: Path) -> int:
         except FileNotFoundError:  # sealed and removed meanwhile
             continue
     return total
+
+
+def make_directory(path: Path) -> None:
+    """Make a directory; each new name must survive power loss too."""
+    if path.is_dir():
+        return
+    make_directory(path.parent)
+    path.mkdir(mode=0o700, exist_ok=True)
+    sync_directory(path.parent)
 
 
 def sync_directory(path: Path) -> None:

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from penstock.collector.catalog import Made
 from penstock.collector.layout import TEMPORARY, Extent
-from penstock.collector.log import sync_directory
+from penstock.collector.log import make_directory
 from penstock.collector.rows import Event, Quarantined
 from penstock.errors import MissingExtraError
 
@@ -153,12 +153,3 @@ def groups(path: Path, columns: list[str] | None = None) -> Iterator[Any]:
 def microseconds(moment: int) -> datetime:
     """Microseconds since 1970 as an aware datetime."""
     return datetime.fromtimestamp(moment // 1_000_000, UTC).replace(microsecond=moment % 1_000_000)
-
-
-def make_directory(path: Path) -> None:
-    """Make a directory; each new name must survive power loss too."""
-    if path.is_dir():
-        return
-    make_directory(path.parent)
-    path.mkdir(mode=0o700, exist_ok=True)
-    sync_directory(path.parent)

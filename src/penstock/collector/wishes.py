@@ -16,8 +16,7 @@ from uuid import uuid4
 import msgspec
 
 from penstock.collector.ledger import replace
-from penstock.collector.log import sync_directory
-from penstock.collector.tables import make_directory
+from penstock.collector.log import make_directory, sync_directory
 
 if TYPE_CHECKING:
     from pathlib import Path
