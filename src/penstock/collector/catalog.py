@@ -55,6 +55,8 @@ class Catalog:
 
     def recover(self) -> None:
         """Remove what a process that died left unfinished, and what stopped counting before."""
+        # It may have made a directory and died before the name was safe.
+        sync_all([path for path in self._layout.root.rglob("*") if path.is_dir()])
         for path in self._layout.leftovers():
             path.unlink(missing_ok=True)
         self._remove(
