@@ -22,22 +22,47 @@ from penstock.collector.entry import unpacked
 from penstock.collector.family import envelope_of
 from penstock.collector.frame import Frame
 from penstock.collector.ledger import Counts
-from penstock.collector.plain_columns import COLUMNS, TEXTS, columns_of
+from penstock.collector.plain_columns import COLUMNS, OBJECTS, TEXTS, columns_of
 from penstock.collector.refusal import Refusal
-from penstock.collector.tables import FRESH_EVENTS, FRESH_QUARANTINE, TEXT, table_of
+from penstock.collector.tables import FRESH_EVENTS, FRESH_QUARANTINE, TEXT, TIME, table_of
 from penstock.collector.times import corrected_columns
 from penstock.collector.wire import Form
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from penstock.collector.entry import Head
     from penstock.collector.reading import Entry
 
     #: `Seen.admit`, or another judge of ``(source, message ids, received ms)``.
     Admit = Callable[[str, Sequence[str], int], list[bool]]
 
 _BATCH = Form.BATCH.value
+#: The column that says which request an event came in.
+_WHICH = "which"
+#: What all events of a request have in common.
+REQUEST: Mapping[str, Any] = {
+    "source": TEXT,
+    "dialect": TEXT,
+    "ip": TEXT,
+    "request": pa.int64(),
+    "request_sent": pa.int64(),
+    "received": pa.int64(),
+    "rudder": pa.bool_(),
+}
+
+
+def request_of(frame: Frame) -> dict[str, Any]:
+    """The values of `REQUEST`."""
+    head = frame.head
+    return {
+        "source": head.source,
+        "dialect": head.dialect,
+        "ip": frame.ip,
+        "request": frame.request,
+        "request_sent": frame.sent,
+        "received": frame.received,
+        "rudder": head.dialect == "rudderstack",
+    }
 
 
 class RunBuilder:
@@ -50,7 +75,8 @@ class RunBuilder:
 
     def __init__(self, admit: Admit) -> None:
         self._admit = admit
-        self._columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
+        self._columns: dict[str, list[Any]] = {name: [] for name in (*COLUMNS, _WHICH)}
+        self._requests: dict[str, list[Any]] = {name: [] for name in REQUEST}
         self._rows: list[tuple[Any, ...]] = []
         self._quarantined: list[tuple[Any, ...]] = []
         self.counts = Counts()
@@ -62,17 +88,20 @@ class RunBuilder:
                 head, body = unpacked(entry.payload)
             except ValueError:
                 continue
-            columns = None
-            if head.form == _BATCH and not head.refused:
-                columns = _plain_columns(Frame(head, lane, entry.ordinal), body)
+            frame = Frame(head, lane, entry.ordinal)
+            plainly = head.form == _BATCH and not head.refused
+            columns = _plain_columns(frame, body) if plainly else None
             if columns is None:
                 self._add_rows(lane, entry)
             else:
-                self._add_columns(head, columns)
+                self._add_columns(frame, columns)
 
-    def _add_columns(self, head: Head, columns: dict[str, list[Any]]) -> None:
+    def _add_columns(self, frame: Frame, columns: dict[str, list[Any]]) -> None:
         ids = columns["message_id"]
-        fresh = self._fresh(head.source, ids, head.received_at)
+        columns[_WHICH] = [len(self._requests["source"])] * len(ids)
+        for name, value in request_of(frame).items():
+            self._requests[name].append(value)
+        fresh = self._fresh(frame.head.source, ids, frame.head.received_at)
         if len(fresh) == sum(fresh):
             for name, values in columns.items():
                 self._columns[name] += values
@@ -98,7 +127,7 @@ class RunBuilder:
 
     def events(self) -> Any:
         """The new events, as `FRESH_EVENTS` has them."""
-        tables = [_table(self._columns), table_of(FRESH_EVENTS, self._rows)]
+        tables = [_table(self._columns, self._requests), table_of(FRESH_EVENTS, self._rows)]
         return pa.concat_tables([table for table in tables if len(table)] or tables[:1])
 
     def quarantined(self) -> Any:
@@ -116,16 +145,16 @@ def _plain_columns(frame: Frame, body: bytes) -> dict[str, list[Any]] | None:
     return None if batch is None else columns_of(frame, envelope_of(frame, batch), batch.batch)
 
 
-def _table(columns: dict[str, list[Any]]) -> Any:
-    times = corrected_columns(columns)
-    arrays: dict[str, Any] = {name: pa.array(columns[name], TEXT) for name in TEXTS}
+def _table(columns: dict[str, list[Any]], requests: dict[str, list[Any]]) -> Any:
+    which = pa.array(columns[_WHICH], pa.int32())
+    arrays: dict[str, Any] = {
+        name: pa.array(requests[name], kind).take(which) for name, kind in REQUEST.items()
+    }
+    times = corrected_columns(columns, arrays)
     arrays |= times._asdict()
-    arrays["received_at"] = columns["received"]
-    arrays["request"], arrays["position"] = columns["request"], columns["position"]
-    made = [
-        pa.array(arrays[field.name], field.type)
-        if isinstance(arrays[field.name], list)
-        else arrays[field.name]
-        for field in FRESH_EVENTS
-    ]
-    return pa.Table.from_arrays(made, schema=FRESH_EVENTS)
+    arrays |= {name: pa.array(columns[name], TEXT) for name in TEXTS}
+    # Their bytes are known to be UTF-8: the whole body was looked through.
+    arrays |= {name: pa.array(columns[name], pa.binary()).view(TEXT) for name in OBJECTS}
+    arrays["received_at"] = arrays["received"].cast(TIME)
+    arrays["position"] = pa.array(columns["position"], pa.int32())
+    return pa.Table.from_arrays([arrays[field.name] for field in FRESH_EVENTS], schema=FRESH_EVENTS)

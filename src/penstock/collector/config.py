@@ -72,9 +72,9 @@ class Compaction(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     #: Fresh files.
-    fresh_files: int = 48
+    fresh_files: int = 64
     #: Rows in fresh files.
-    fresh_rows: int = 250_000
+    fresh_rows: int = 1_000_000
     #: Seconds since the oldest fresh row arrived.
     fresh_seconds: float = 60.0
     #: Files of about the same size in one partition.

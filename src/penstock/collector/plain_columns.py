@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from penstock.collector.plain import Identify, Track
 from penstock.collector.shared import ODD, object_text
 from penstock.collector.times import moments
 
@@ -23,17 +24,22 @@ if TYPE_CHECKING:
     from penstock.collector.plain import Message
     from penstock.collector.shared import Shared
 
-#: Columns as `columns_of` gives them; times are worked out for many requests at once.
+#: Texts as `columns_of` gives them.
 TEXTS = (
     "message_id", "type", "event", "user_id", "anonymous_id", "group_id", "previous_id", "name",
-    "category", "dialect", "library", "properties", "traits", "context", "integrations", "rest",
-    "source", "ip",
+    "category", "library",
 )  # fmt: skip
-TOLD = ("stated", "original", "own_sent", "request_sent", "received", "rudder", "made")
-COLUMNS = (*TEXTS, "request", "position", *TOLD)
+#: Texts that are JSON, as bytes.
+OBJECTS = ("properties", "traits", "context", "integrations", "rest")
+#: What the times are worked out from, for many requests at once.
+TOLD = ("stated", "original", "own_sent", "made")
+COLUMNS = (*TEXTS, *OBJECTS, *TOLD, "position")
 
-_OBJECTS = {b"{"}
+_BRACES = {b"{"}
 _ABSENT = {b""}
+_RARE = ("group_id", "previous_id", "name", "category")
+_TRACK = {Track}
+_COMMON = {Track, Identify}
 
 
 def columns_of(
@@ -66,24 +72,29 @@ def columns_of(
         "event": [m.event for m in messages],
         "user_id": [m.user_id for m in messages],
         "anonymous_id": [m.anonymous_id for m in messages],
-        "group_id": [m.group_id for m in messages],
-        "previous_id": [m.previous_id for m in messages],
-        "name": [m.name for m in messages],
-        "category": [m.category for m in messages],
         "library": [libraries[context] for context in contexts],
         "rest": [m.channel and msgspec.json.encode({"channel": m.channel}) for m in messages],
         "position": list(range(len(messages))),
+        **_rare(messages),
         **objects,
         **_times(messages),
-        **_constants(frame, len(messages)),
     }
+
+
+def _rare(messages: Sequence[Message]) -> dict[str, list[str | None]]:
+    """What only some types have; most batches hold none of them."""
+    if {type(m) for m in messages} <= _COMMON:
+        nothing = [None] * len(messages)
+        return dict.fromkeys(_RARE, nothing)  # type: ignore[arg-type]
+    return {name: [getattr(m, name) for m in messages] for name in _RARE}
 
 
 def _objects(shared: Shared, messages: Sequence[Message]) -> dict[str, list[bytes | None]] | None:
     """The members that are objects, as text; None when one is not."""
+    traits = [m.traits for m in messages] if {type(m) for m in messages} != _TRACK else []
     columns = {
         "properties": _texts([m.properties for m in messages]),
-        "traits": _texts([m.traits for m in messages]),
+        "traits": _texts(traits) or [None] * len(messages),
         "context": _beneath(shared, "context", [m.context for m in messages], shared.context),
         # Not beneath only: an old spelling of "All" is looked for, too.
         "integrations": _mapped(shared.integrations, [m.integrations for m in messages]),
@@ -95,7 +106,7 @@ def _texts(raws: list[Raw]) -> list[bytes | None]:
     """What `object_text` makes of each."""
     texts: list[bytes | None] = list(map(bytes, raws))
     heads = {text[:1] for text in texts}  # type: ignore[index]
-    if heads == _OBJECTS:
+    if heads == _BRACES:
         return texts
     if heads == _ABSENT:
         return [None] * len(raws)
@@ -111,7 +122,11 @@ def _beneath(
 
 def _mapped(joined: Callable[[Raw], bytes | None], raws: list[Raw]) -> list[bytes | None]:
     """The messages of a batch tend to have the same there: each text is looked at once."""
+    if not raws:
+        return []
     texts = list(map(bytes, raws))
+    if texts.count(texts[0]) == len(texts):
+        return [joined(raws[0])] * len(texts)
     first = dict(zip(texts, raws, strict=True))
     results = {text: joined(raw) for text, raw in first.items()}
     return [results[text] for text in texts]
@@ -123,18 +138,3 @@ def _times(messages: Sequence[Message]) -> dict[str, list[Any]]:
         "original": moments([m.original_timestamp for m in messages]),
         "own_sent": moments([m.sent_at for m in messages]),
     }
-
-
-def _constants(frame: Frame, count: int) -> dict[str, list[Any]]:
-    """What all messages of a request have in common."""
-    head = frame.head
-    values = {
-        "source": head.source,
-        "ip": frame.ip,
-        "dialect": head.dialect,
-        "request": frame.request,
-        "request_sent": frame.sent,
-        "received": frame.received,
-        "rudder": head.dialect == "rudderstack",
-    }
-    return {name: [value] * count for name, value in values.items()}

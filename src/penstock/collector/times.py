@@ -54,21 +54,21 @@ def _moment(text: str | None) -> datetime | None:
     return None if found is None else EPOCH + timedelta(microseconds=found)
 
 
-def corrected_columns(told: Mapping[str, list[Any]]) -> Times:
+def corrected_columns(told: Mapping[str, list[Any]], request: Mapping[str, Any]) -> Times:
     """
     When events happened, by our clock and by theirs, and when they were sent.
 
     Args:
         told: ``stated``, ``original`` and ``own_sent`` are ``timestamp``, ``originalTimestamp`` and
-            ``sentAt`` of the messages, as datetimes; ``request_sent`` and ``received`` are when
-            their requests were sent and arrived, in microseconds; ``rudder`` is whether
-            RudderStack's rule holds, see `penstock.collector.plain_rows`; ``made`` is whether the
-            message got its id from us.
+            ``sentAt`` of the messages, as datetimes; ``made`` is whether a message got its id from
+            us.
+        request: Columns too: ``request_sent`` and ``received`` are when their requests were sent
+            and arrived; ``rudder`` is whether RudderStack's rule holds, see
+            `penstock.collector.plain_rows`.
     """
     stated, original, own_sent = (_numbers(told[name]) for name in _MOMENTS)
-    received = pa.array(told["received"], _NUMBER)
-    rudder = pa.array(told["rudder"], pa.bool_())
-    sent = pc.coalesce(own_sent, pa.array(told["request_sent"], _NUMBER))
+    received, rudder = request["received"], request["rudder"]
+    sent = pc.coalesce(own_sent, request["request_sent"])
     claimed = pc.if_else(rudder, pc.coalesce(original, stated), pc.coalesce(stated, original))
     happened = pc.coalesce(stated, original)
     trusted = pc.and_(rudder, pc.is_valid(stated))
