@@ -146,13 +146,13 @@ def _decoded(count: int) -> Any:
     return builder.events()
 
 
-def table(results: Results) -> Table:
+def tables(results: Results) -> Iterator[Table]:
     """A row per figure."""
     rows = [
         [what, shown(results.median("penstock", variant, key)), unit]
         for what, variant, key, unit in _FIGURES
     ]
-    return Table(["what", "measured", "unit"], rows)
+    yield Table(["what", "measured", "unit"], rows)
 
 
 _FIGURES = (

@@ -12,6 +12,8 @@ that is behind does not keep the others waiting.
 from __future__ import annotations
 
 import time
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from penstock.collector.catalog import Catalog
@@ -25,6 +27,7 @@ from penstock.collector.sealing import Run, Sealer, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from concurrent.futures import Future
 
     from penstock.collector.config import Keeping, Sealing
     from penstock.collector.layout import Layout
@@ -136,7 +139,10 @@ class Pipeline:
         self._seen = Seen(keeping.window)
         self._backlog = Backlog(keeping.sealing)
         self._lanes: dict[str, Lane] = {}
-        self._unwritten: Run | None = None
+        #: Prepared, in this order; the first may be being written.
+        self._unwritten: deque[Run] = deque()
+        self._writing: Future[None] | None = None
+        self._writer = ThreadPoolExecutor(1, "penstock-writer")
         #: Merges, expires and deletes; in a thread of its own or when told to.
         self.housekeeper = Housekeeper(layout, self._catalog, keeping, clock)
 
@@ -163,10 +169,11 @@ class Pipeline:
         Raises:
             OSError: The disk is full or failing. Nothing is lost: call again later.
         """
-        self._write()
+        self._write_all()
         wishes = self.housekeeper.new_wishes()
         self._find_lanes()
         runs = self._seal_all(drain=drain or bool(wishes))
+        self._write_all()
         self.housekeeper.grant(wishes)
         for lane in [x for x in self._lanes.values() if x.exhausted and not x.entries]:
             self._retire(lane)
@@ -198,22 +205,44 @@ class Pipeline:
     def _seal(self, lanes: Sequence[Lane]) -> None:
         lost = sum(lane.reader.lost for lane in self._lanes.values())
         entries = {lane.reader.name: lane.entries for lane in lanes}
-        self._unwritten = prepare(entries, self._seen.admit, lost=lost)
+        run = prepare(entries, self._seen.admit, lost=lost)
         for lane in self._lanes.values():
             lane.reader.lost = 0
         for lane in lanes:
             lane.entries = []
         self._backlog.clear()
-        self._write()
+        self._unwritten.append(run)
+        self._write_next()
 
-    def _write(self) -> None:
-        """Commit the run that was prepared, at last."""
-        run = self._unwritten
-        if run is None:
+    def _write_all(self) -> None:
+        """Commit every run that was prepared."""
+        while self._unwritten:
+            self._write_next()
+            self._settle()
+
+    def _write_next(self) -> None:
+        """
+        Begin to commit the first run, when the one before it is.
+
+        While its files are written, the next run can be decoded: that is what makes a pipeline that
+        is behind catch up.
+        """
+        self._settle()
+        if self._unwritten:
+            self._writing = self._writer.submit(self._sealer.commit, self._unwritten[0])
+
+    def _settle(self) -> None:
+        """
+        Wait for the run being written; the log may forget it then.
+
+        Raises:
+            OSError: The disk is full or failing; it is still the first.
+        """
+        writing, self._writing = self._writing, None
+        if writing is None:
             return
-        self._sealer.commit(run)
-        self._unwritten = None
-        for name, last in run.lanes.items():
+        writing.result()
+        for name, last in self._unwritten.popleft().lanes.items():
             self._lanes[name].reader.forget(last)
 
     def _retire(self, lane: Lane) -> None:
@@ -225,6 +254,7 @@ class Pipeline:
 
     def close(self) -> None:
         """Let go of the log."""
+        self._writer.shutdown()
         for lane in self._lanes.values():
             lane.reader.close()
         self._lanes.clear()

@@ -4,8 +4,9 @@ Sealing: a run of the log becomes fresh files, exactly once.
     decode -> drop duplicates -> Arrow tables                   `prepare`, in memory
     write the files -> have them count -> forget the log        `Sealer.commit`, may be repeated
 
-`prepare` is where ids become known, so what it returns must be committed before anything else
-is prepared. `commit` can fail (a full disk) and be called again with the same run.
+`prepare` is where ids become known, so what it returns must be committed, in that order, before
+anything else happens to the log. `commit` can fail (a full disk) and be called again with the same
+run.
 
 Runs are small and come every second or faster, so that readers find little undecoded in the log.
 `penstock.collector.compaction` makes big files of the small ones.
@@ -42,7 +43,11 @@ class Run(NamedTuple):
 
 
 class Sink(Protocol):
-    """Somebody else who wants every run, such as the router to destinations."""
+    """
+    Somebody else who wants every run, such as the router to destinations.
+
+    Called from one thread of the pipeline, a run at a time, in their order.
+    """
 
     def take(self, run: Run) -> None:
         """

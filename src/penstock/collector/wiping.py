@@ -16,7 +16,7 @@ from penstock.collector.catalog import sync_all
 from penstock.collector.log import REQUEST
 from penstock.collector.reading import lane_paths
 from penstock.journal._segment import SEGMENT_HEADER_BYTES, SUFFIX
-from penstock.journal.record import HEADER, HEADER_BYTES, MAGIC, checksum, seed, span
+from penstock.journal.record import HEADER, HEADER_BYTES, MAGIC, checksum, seal, span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -52,7 +52,7 @@ def _wipe(segment: Path, through: int) -> None:
             if ordinal > through:
                 break
             empty = bytes(length)
-            crc = checksum(empty, seed(REQUEST, 0, length, captured_at, ordinal))
+            crc = seal(checksum(empty), REQUEST, 0, length, captured_at, ordinal)
             header = HEADER.pack(MAGIC, REQUEST, 0, length, crc, captured_at, ordinal)
             os.pwrite(fd, header + empty, offset)
         os.fsync(fd)
