@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from collector_kit import NOW, track
+from collector_process import ServedCollector, wait_for
 from penstock.cli import _output
 from penstock.cli._group import penstock
 from penstock.cli.compact import compact_command
@@ -22,8 +23,11 @@ from penstock.cli.delete_user import delete_user_command
 from penstock.cli.events import Since, events_command
 from penstock.cli.query import query_command
 from penstock.cli.serve import serve_command
-from penstock.collector import open_store
+from penstock.collector import Retention, open_store
+from penstock.collector.chores import compact
+from penstock.collector.layout import Layout
 from penstock.collector.log import LaneLog
+from penstock.errors import ConfigError
 from penstock.journal._locks import FileLock
 from test_collector_decoding import entry
 from test_collector_sealing import LIMIT, write
@@ -266,3 +270,37 @@ def test_a_busy_collector_is_told(store: Path, command: list[str]) -> None:
     result = CliRunner().invoke(penstock, [*command, "--store", str(store), "--timeout", "0.01"])
     assert result.exit_code == 3
     busy.release()
+
+
+def test_what_is_not_kept_goes(tmp_path: Path) -> None:
+    """``penstock serve --keep`` deletes days that are over, of all sources or of one."""
+    log = LaneLog(tmp_path / "log", limit_bytes=LIMIT)
+    for source in ("web", "app"):
+        write(log, 1, source=source, received_at=1_000_000_000_000)
+    log.close()
+    compact(Layout(tmp_path), 30)
+    collector = ServedCollector(tmp_path, "--keep", "99999", "--keep", "web=30")
+    store = open_store(tmp_path)
+    wait_for(lambda: store.count_by("source") == {"app": 1}, "the end of what is not kept")
+    assert collector.stop() == 0
+    assert store.count_by("source") == {"app": 1}
+
+
+def test_days_to_keep_are_read() -> None:
+    """One for all, and one for each source that has its own."""
+    assert Retention.parse([]) == Retention()
+    assert Retention.parse(["90"]) == Retention(days=90)
+    assert Retention.parse(["web=0", "7"]) == Retention(days=7, sources={"web": 0})
+
+
+@pytest.mark.parametrize("spec", ["", "soon", "-1", "=3", "web=", "web", "90d", "100000"])
+def test_days_that_are_none_are_told(spec: str) -> None:
+    """Nothing is deleted by a guess."""
+    with pytest.raises(ConfigError, match="SOURCE=DAYS"):
+        Retention.parse([spec])
+
+
+def test_days_are_said_once() -> None:
+    """Two numbers for one source are a mistake."""
+    with pytest.raises(ConfigError, match="once for each"):
+        Retention.parse(["web=1", "web=2"])

@@ -10,7 +10,7 @@ import click
 from penstock.cli._exit import Exit, epilog
 from penstock.cli._output import Output, json_option
 from penstock.cli._store import store_option
-from penstock.collector import CollectorConfig, Limits, Sources, serve
+from penstock.collector import CollectorConfig, Limits, Retention, Sources, serve
 from penstock.collector.logs import FORMATS, set_up
 
 if TYPE_CHECKING:
@@ -76,6 +76,13 @@ if TYPE_CHECKING:
     help="Events per second that one source may send; 0, the default, sets no bound.",
 )
 @click.option(
+    "--keep",
+    "keeps",
+    metavar="[SOURCE=]DAYS",
+    multiple=True,
+    help="Days that events are kept, or those of one source; may be repeated. For ever by default.",
+)
+@click.option(
     "--log-format",
     type=click.Choice(FORMATS),
     default="text",
@@ -94,6 +101,7 @@ def serve_command(
     origins: tuple[str, ...],
     proxies: tuple[str, ...],
     rate: float,
+    keeps: tuple[str, ...],
     log_format: str,
     as_json: bool,
 ) -> None:
@@ -114,6 +122,7 @@ def serve_command(
         trusted_proxies=proxies,
         limits=Limits(events_per_second=rate),
         log_format=log_format,
+        retention=Retention.parse(keeps),
     )
     set_up(log_format, "server")
     output = Output(as_json=as_json)

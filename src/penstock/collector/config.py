@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from pathlib import Path  # noqa: TC003 - msgspec reads the annotation
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -12,9 +13,14 @@ from penstock.collector.logs import FORMATS
 from penstock.collector.sources import Sources
 from penstock.errors import ConfigError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 KIB = 1024
 MIB = 1024 * KIB
 GIB = 1024 * MIB
+#: Digits that a number of days may have: more lies before all calendars.
+_DAYS_DIGITS = 5
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,6 +104,23 @@ class Retention(msgspec.Struct, frozen=True, kw_only=True):
     def days_of(self, source: str) -> int | None:
         """How many days a source's events are kept."""
         return self.sources.get(source, self.days)
+
+    @classmethod
+    def parse(cls, specs: Iterable[str]) -> Retention:
+        """
+        Read ``DAYS`` and ``SOURCE=DAYS``.
+
+        Raises:
+            ConfigError: A spec has another shape, or says it a second time.
+        """
+        days: dict[str, int] = {}
+        for spec in specs:
+            source, separator, number = spec.rpartition("=")
+            shaped = number.isdecimal() and len(number) <= _DAYS_DIGITS
+            if not shaped or source in days or bool(separator) != bool(source):
+                raise ConfigError("keep", spec, "write it as DAYS or SOURCE=DAYS, once for each")
+            days[source] = int(number)
+        return cls(days=days.pop("", None), sources=days)
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):
