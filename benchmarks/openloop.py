@@ -231,6 +231,12 @@ def resident_mib(pid: int) -> float:
     return int(next(x.split()[1] for x in status.splitlines() if x.startswith("VmRSS"))) / 1024
 
 
+def shared_once_mib(pid: int) -> float:
+    """The same, where a page that several processes have counts for each in part (PSS)."""
+    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return int(next(x.split()[1] for x in rollup.splitlines() if x.startswith("Pss:"))) / 1024
+
+
 def family(pid: int) -> tuple[int, list[int]]:
     """The pipeline of a collector, once it has started, and its other processes."""
     deadline = time.monotonic() + 30
