@@ -30,10 +30,10 @@ installed. Every event carries a number: what is lost is told by the numbers tha
 
 `make bench` measures all of it again and writes this page in some fifteen minutes.
 `make bench ARGS="--parts capture --repeats 1"` prints one part (`capture`, `throughput`, `memory`,
-`imports`, `interference`, `leaving`, `loss`, `collector_store`) and writes nothing;
-`--sdks penstock,posthog` leaves the others out.
-`.venv-bench/bin/python benchmarks/hot.py all` runs only Penstock's hot paths, for a
-profiler.
+`collector_store`,
+`imports`, `interference`, `leaving`, `loss`) and writes nothing; `--sdks penstock,posthog` leaves
+the others out. `.venv-bench/bin/python benchmarks/hot.py all` runs only Penstock's hot
+paths, for a profiler.
 """
 
 
