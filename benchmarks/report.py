@@ -29,11 +29,9 @@ keep theirs in memory; the page cache holds that journal: it survives the proces
 installed. Every event carries a number: what is lost is told by the numbers that did not arrive.
 
 `make bench` measures all of it again and writes this page in some fifteen minutes.
-`make bench ARGS="--parts capture --repeats 1"` prints one part (`capture`, `throughput`, `memory`,
-`collector_store`,
-`imports`, `interference`, `leaving`, `loss`) and writes nothing; `--sdks penstock,posthog` leaves
-the others out. `.venv-bench/bin/python benchmarks/hot.py all` runs only Penstock's hot
-paths, for a profiler.
+`make bench ARGS="--parts capture --repeats 1"` prints one part and writes nothing, `--help` names
+the parts, and `--sdks penstock,posthog` leaves the other SDKs out.
+`.venv-bench/bin/python benchmarks/hot.py all` runs only Penstock's hot paths, for a profiler.
 """
 
 

@@ -110,7 +110,9 @@ def _usual_output(options: argparse.Namespace, names: list[str]) -> str:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").strip().splitlines()[0])
-    parser.add_argument("--parts", default=",".join(parts.NAMES), help="which, comma separated")
+    parser.add_argument(
+        "--parts", default=",".join(parts.NAMES), help=f"some of {parts.NAMES}, comma separated"
+    )
     parser.add_argument("--sdks", default=",".join(sdks.NAMES), help="which, comma separated")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--tiny", action="store_true", help="show that it runs, measure nothing")
