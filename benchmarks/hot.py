@@ -17,6 +17,7 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import events
@@ -35,12 +36,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="penstock-hot-") as journal:
         os.environ["PENSTOCK_JOURNAL"] = journal
         sink = SinkProcess({"hole": options.path != "all"}, options.events)
-        if options.path == "delivery":
-            _fill(sink, options)
-        if options.pin:
-            os.sched_setaffinity(0, machine.client_cores())
-        _measure(sink, options)
-        sink.stop()
+        try:
+            if options.path == "delivery":
+                _fill(sink, options)
+            if options.pin:
+                os.sched_setaffinity(0, machine.client_cores())
+            _measure(sink, options)
+        finally:
+            sink.stop()
     os._exit(0)  # a black hole is not worth the exit timeout
 
 
@@ -102,8 +105,10 @@ def _threads() -> list[tuple[str, float]]:
     tick = os.sysconf("SC_CLK_TCK")
     found = []
     for task in Path("/proc/self/task").iterdir():
-        fields = (task / "stat").read_text().rpartition(")")[2].split()
-        found.append((named.get(int(task.name), "?"), (int(fields[11]) + int(fields[12])) / tick))
+        with suppress(FileNotFoundError, ProcessLookupError):  # it ended meanwhile
+            fields = (task / "stat").read_text().rpartition(")")[2].split()
+            seconds = (int(fields[11]) + int(fields[12])) / tick
+            found.append((named.get(int(task.name), "?"), seconds))
     return sorted(found, key=lambda item: -item[1])
 
 

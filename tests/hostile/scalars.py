@@ -236,7 +236,7 @@ def _numpy_values() -> tuple[Made, ...]:
         Made(np.bytes_(b"\xff"), ("not_utf8",)),
         Made(np.complex128(1j), ("stringified",)),
         Made(np.datetime64("2026-03-01T10:20:30", "s"), ("naive_datetime",)),
-        Made(np.datetime64("NaT")),
+        Made(np.datetime64("NaT", "s")),
         Made(np.datetime64(1, "ns")),
         Made(np.timedelta64(5, "s")),
         Made(np.array([1, 2])),
