@@ -4,9 +4,10 @@
 
 PYTHONS ?= 3.11 3.12 3.13
 VENV_PYTHON := .venv/bin/python
-# The tests mostly wait, for timers and for processes: as many at once as there are cores.
+# The tests mostly wait, for timers and for processes: one more at once than there are cores.
 # ARGS=-n0 runs them one after the other, in this process.
-PYTEST := -m pytest -n auto --dist worksteal
+AT_ONCE := $(shell echo $$(( $$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN) + 1 )))
+PYTEST := -m pytest -n $(AT_ONCE) --dist worksteal
 INSTALL := -m pip --disable-pip-version-check install --quiet
 
 .PHONY: demo test proof check bench docs fix build clean debian test-pythons

@@ -25,6 +25,8 @@ PROGRAMS = Path(__file__).parents[1] / "lifecycle" / "programs"
 #: The package may be installed or found on a path; the programs find the same one.
 PACKAGE_ROOT = str(Path(import_module("penstock").__path__[0]).parent)
 WRITE_KEY = "WK_loopback_only"
+#: Of a message id, a UUID.
+_ID_LENGTH = 36
 
 
 class Finished(NamedTuple):
@@ -181,9 +183,8 @@ class Host:
 
     @property
     def noted(self) -> list[str]:
-        """Ids that ``track()`` returned; a line cut short by a kill is left out."""
-        text = self._ids.read_text()
-        return text[: text.rfind("\n") + 1].split()
+        """Ids that ``track()`` returned; what a kill cut short is left out."""
+        return [line for line in self._ids.read_text().split() if len(line) == _ID_LENGTH]
 
     def reconcile(self, count: int | None = None, *, duplicates: int = 0) -> None:
         """

@@ -47,9 +47,13 @@ def track(client: Client, count: int, *, note_each: bool = False) -> None:
 
 
 def note(*ids: str) -> None:
-    """Write ids where they outlive the process; one call is one ``write``, so lines never mix."""
+    """
+    Write ids where they outlive the process; one call is one ``write``, so lines never mix.
+
+    A kill may still cut one short where a page of the file ends, so each begins a line as well.
+    """
     descriptor = os.open(os.environ["IDS"], os.O_WRONLY | os.O_APPEND)
-    os.write(descriptor, "".join(f"{i}\n" for i in ids).encode())
+    os.write(descriptor, "".join(f"\n{i}\n" for i in ids).encode())
     os.close(descriptor)
 
 
