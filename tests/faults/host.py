@@ -174,9 +174,9 @@ class Host:
         """Start a program and wait for its end."""
         return self.start(program, *arguments, **environment).wait(timeout)
 
-    def restart(self, *, timeout: float = 30.0) -> Finished:
+    def restart(self, *, timeout: float = 30.0, **environment: str) -> Finished:
         """A new process with the same journal that tracks nothing and flushes; it must be clean."""
-        finished = self.run("drain.py", timeout, timeout=timeout + 10.0)
+        finished = self.run("drain.py", timeout, timeout=timeout + 10.0, **environment)
         assert finished.returncode == 0, finished.output
         self.assert_balanced(finished)
         return finished
