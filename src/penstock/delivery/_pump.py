@@ -128,6 +128,7 @@ class Pump:
         #: Seconds the last answers took, smoothed.
         self.latency_s = 0.0
         self.closed = False
+        self.abandoned = False
         self.breaker = Breaker(settings.retry)
         self._journal = journal
         self._clock = clock
@@ -179,6 +180,10 @@ class Pump:
                 if feed.lane is lane:
                     return feed.cursor.settled >= ordinal
             return True
+
+    def abandon(self) -> None:
+        """In a forked child: the parent goes on; a greenlet that wakes up with a job leaves it."""
+        self.closed = self.abandoned = True  # without the lock: its holder may not exist here
 
     # -- taking ----------------------------------------------------------------------------
 

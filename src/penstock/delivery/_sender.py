@@ -72,10 +72,14 @@ class Sender:
                 prepare()
 
     def send(self, pump: Pump, job: Job) -> None:
-        """Send *job* once and settle what came of it."""
+        """Send *job* once and settle what came of it, unless it is the parent's by now."""
+        if pump.abandoned:
+            return
         resolution, status = self._exchange(pump, job)
         if resolution.reroute:
             self._learn_nodes(pump)
+        if pump.abandoned:
+            return
         told = pump.settle(job, resolution, status=status)
         try:
             self._report(pump, job, resolution, status)

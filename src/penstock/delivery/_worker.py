@@ -19,7 +19,7 @@ Exit. All threads are daemons, so none holds the process. At interpreter exit th
 alive get their ``exit_timeout`` together; what is left stays in the journal. Python 3.12 and
 later start no thread by then: a flush that cannot start one delivers on its own thread.
 
-Fork. A child must not touch this object; the client makes a new one (`penstock.client`).
+Fork. A child abandons this object; the client makes a new one (`penstock.client`).
 """
 
 from __future__ import annotations
@@ -59,7 +59,6 @@ BUSY_TICK_S = 0.1
 SHORTEST_NAP_S = 0.005
 #: A flush looks again at least this often, in seconds.
 FLUSH_TICK_S = 0.02
-
 #: Seconds the worker of a client that was dropped without a close goes on trying.
 ORPHAN_S = 30.0
 
@@ -168,13 +167,10 @@ class Worker:
         now = self._clock.monotonic()
         if now >= self._next_due:
             self._next_due = now + self._interval
-            self._make_due()
+            for pump in self._pumps:
+                pump.make_due()
         for pump in self._pumps:
             self._engage(pump)
-
-    def _make_due(self) -> None:
-        for pump in self._pumps:
-            pump.make_due()
 
     def _sleep(self) -> None:
         nap = max(SHORTEST_NAP_S, self._next_due - self._clock.monotonic())
@@ -219,8 +215,7 @@ class Worker:
 
     def _is_over(self) -> bool:
         """Whether an orphan has nothing left to do, or has tried for long enough."""
-        late = self._clock.monotonic() > self._orphan_deadline
-        return late or not self.journal.ledger().pending
+        return self._clock.monotonic() > self._orphan_deadline or not self.journal.ledger().pending
 
     def _fsync(self) -> None:
         if self._fsync_interval is None or self._clock.monotonic() < self._next_fsync:
@@ -451,6 +446,12 @@ class Worker:
                 inbox.put(None)
         with _live_lock:
             _live.discard(self)
+
+    def abandon(self) -> None:
+        """In a forked child: the parent's greenlets, which gevent lets go on here, are to stop."""
+        self._stopping = True
+        for pump in self._pumps:
+            pump.abandon()
 
     def orphan(self) -> None:
         """The client is gone without a close: deliver what there is, then stop."""

@@ -122,6 +122,7 @@ class Engine:
 
     def abandon(self) -> None:
         """In a forked child: drop this process's copies of the parent's things."""
+        self.worker.abandon()
         self.journal.abandon()
 
 

@@ -6,16 +6,23 @@ ever, and a host with four dead addresses takes four connect timeouts. Here ever
 an exchange, from the first connect to the last byte of the body, is given what is left until the
 one deadline that `until` has set for this thread. Looking up a name is the exception: the
 resolver has its own timeout, usually 5 to 10 seconds, and cannot be interrupted.
+
+A fork. A child has a copy of each connection that a request of its parent is under way on. No
+thread that made one lives on in the child; but under gevent those threads are greenlets, which
+do, and would take the answer from the parent or send the rest of a request once more. So a child
+puts a socket without another end in the place of each, and `remaining` lets nobody begin anew.
 """
 
 from __future__ import annotations
 
+import _socket  # gevent's would use its loop, which is not ready right after a fork
 import http.client
+import os
 import socket
 import sys
 import threading
 from collections import deque
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BufferedReader, RawIOBase
 from queue import Empty, Full
 from time import monotonic
@@ -35,16 +42,19 @@ if TYPE_CHECKING:
 TOLERANCE_S = 0.02
 
 _exchange = threading.local()
+#: What a forked child lets go of, ``{descriptor: (device, inode)}``. A descriptor may be closed
+#: and used again by anybody, and may change hands on the way to TLS; the inode stays the socket's.
+_dialed: dict[int, tuple[int, int]] = {}
 
 
 @contextmanager
 def until(deadline: float) -> Iterator[None]:
     """Every socket call of this thread inside the block ends at *deadline*, by `monotonic`."""
-    _exchange.deadline = deadline
+    _exchange.deadline, _exchange.pid = deadline, os.getpid()
     try:
         yield
     finally:
-        del _exchange.deadline
+        del _exchange.deadline, _exchange.pid
 
 
 def remaining() -> float:
@@ -53,7 +63,10 @@ def remaining() -> float:
 
     Raises:
         TimeoutError: None are.
+        ConnectionAbortedError: The exchange is that of a process this one was forked from.
     """
+    if _exchange.pid != os.getpid():
+        raise ConnectionAbortedError("the exchange is the parent's")
     left: float = _exchange.deadline - monotonic()
     if left <= 0:
         raise TimeoutError("the deadline has passed")
@@ -136,6 +149,7 @@ def _first_open(found: list[Any], connection: HTTPConnection) -> socket.socket:
     failure: OSError = OSError("the name has no address")
     for index, (family, kind, protocol, _, address) in enumerate(found):
         sock = _Socket(family, kind, protocol)
+        _dialed[sock.fileno()] = _identity(sock.fileno())
         try:
             for option in connection.socket_options or ():
                 sock.setsockopt(*option)
@@ -148,6 +162,11 @@ def _first_open(found: list[Any], connection: HTTPConnection) -> socket.socket:
         else:
             return sock
     raise failure
+
+
+def _identity(descriptor: int) -> tuple[int, int]:
+    status = os.fstat(descriptor)
+    return status.st_dev, status.st_ino
 
 
 def _limit(sock: socket.socket) -> None:
@@ -256,6 +275,22 @@ class _TlsPool(HTTPSConnectionPool):
         if conn.is_closed:
             conn.connect()
 
+
+def _disconnect() -> None:
+    """In a forked child: connect the parent's sockets to nothing, without a word on the wire."""
+    with suppress(OSError):  # no descriptor free
+        nothing, other_end = _socket.socketpair()
+        other_end.close()
+        for descriptor, identity in _dialed.items():
+            with suppress(OSError):  # closed meanwhile
+                if _identity(descriptor) == identity:
+                    os.dup2(nothing.fileno(), descriptor, inheritable=False)
+        nothing.close()
+    _dialed.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_disconnect)
 
 #: What a pool manager is to build, by scheme.
 POOLS: dict[str, Any] = {"http": _Pool, "https": _TlsPool}
