@@ -19,6 +19,24 @@ if TYPE_CHECKING:
     from proving import Proof
 
 
+@pytest.mark.proves("forks and runtimes", "gevent patched after the client was made")
+@pytest.mark.parametrize("before", ["made", "tracked", "flushed", "forked"])
+def test_gevent_may_patch_late(host: Host, proof: Proof, before: str) -> None:
+    """Threads, queues and locks from before the patching never stop a greenlet from running."""
+    finished = host.run("gevent_late.py", before, 100)
+    assert finished.returncode == 0, finished.output
+    host.assert_balanced(finished)
+    assert "Exception" not in finished.output
+    # Importing the HTTP client and making a segment take the interpreter, and a slow disk its time.
+    assert finished.told("longest_pause_s") < 10.0
+    settled = Settled(host, proof)
+    assert len(settled.noted) == (400 if before == "made" else 500)
+    settled.assert_once()
+    (retired,) = host.journal.glob("*/retired.jsonl")
+    lanes = len(retired.read_text().splitlines())
+    assert lanes == (2 if before == "forked" else 1), "a greenlet broke into an append"
+
+
 @pytest.mark.proves("forks and runtimes", "gevent patched before the import")
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_fork_leaves_the_requests_under_way_to_the_parent(

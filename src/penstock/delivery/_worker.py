@@ -24,6 +24,7 @@ Fork. A child abandons this object; the client makes a new one (`penstock.client
 
 from __future__ import annotations
 
+import _thread
 import atexit
 import queue
 import sys
@@ -101,17 +102,13 @@ class Worker:
         self._log = log
         self._interval = interval
         self._fsync_interval = fsync_interval
-        self._mailbox: queue.SimpleQueue[None] = queue.SimpleQueue()
-        self._inboxes: dict[Pump, queue.SimpleQueue[None]] = {
-            pump: queue.SimpleQueue() for pump in pumps
-        }
         self._crew = dict.fromkeys(pumps, 0)
         self._idle = dict.fromkeys(pumps, 0)
-        self._lock = threading.RLock()
-        self._progress = threading.Event()
+        self._equip()
         self._thread: threading.Thread | None = None
         self._threadless = False
         self._next_start = 0.0
+        self._alone = False
         self._stopping = False
         self._orphaned = False
         self._orphan_deadline = 0.0
@@ -119,6 +116,14 @@ class Worker:
         self._attached: set[Lane] = set()
         self._next_adoption = 0.0
         self._next_fsync = 0.0
+
+    def _equip(self) -> None:
+        """Make what threads wait on."""
+        self._mailbox: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._inboxes: dict[Pump, queue.SimpleQueue[None]] = {
+            pump: queue.SimpleQueue() for pump in self._pumps
+        }
+        self._lock, self._progress = threading.RLock(), threading.Event()
 
     # -- waking ----------------------------------------------------------------------------
 
@@ -139,7 +144,11 @@ class Worker:
             thread = threading.Thread(target=self._run, name="penstock-worker", daemon=True)
             try:
                 self._thread = thread
-                thread.start()
+                if type(self._mailbox) is queue.SimpleQueue:
+                    thread.start()
+                else:  # gevent patched since: a greenlet that waits in the old queue stops all,
+                    self._equip()  # and one that waits here lets others into the lane, whose lock
+                    _thread.start_new_thread(thread.run, ())  # is old too; start() would wait
             except RuntimeError:
                 self._thread = None
                 self._next_start = self._clock.monotonic() + RESTART_EVERY_S
@@ -152,12 +161,15 @@ class Worker:
         while not self._stopping:
             try:
                 self._look()
+                if self._alone:
+                    self._send_all()
                 if self._orphaned and self._is_over():
                     self.close(0.0)
-                    return
+                    break
             except Exception as error:  # noqa: BLE001 - the loop must survive; nothing is lost by waiting
                 self._log.say(ERROR, "worker", "the worker failed: %s", type(error).__name__)
             self._sleep()
+        threading.current_thread()  # known by its new number, if gevent gave it one: it ends by it
 
     def _look(self) -> None:
         """Attach, keep house, see that every pump with work has a sender."""
@@ -276,6 +288,11 @@ class Worker:
                 self._hire(pump)
 
     def _hire(self, pump: Pump) -> None:
+        if type(self._mailbox) is not queue.SimpleQueue:
+            # gevent patched while our thread was alive: a greenlet in it would never get a turn.
+            self._alone = True
+            self._mailbox.put(None)
+            return
         thread = threading.Thread(
             target=self._serve, args=(pump,), name="penstock-sender", daemon=True
         )
@@ -297,6 +314,7 @@ class Worker:
         finally:
             with self._lock:
                 self._crew[pump] -= 1
+            threading.current_thread()  # see _run
 
     def _work(self, pump: Pump) -> bool:
         """Do what there is to do, then wait; False when the sender should go."""
@@ -315,6 +333,13 @@ class Worker:
             with self._lock:
                 self._idle[pump] -= 1
         return not self._stopping
+
+    def _send_all(self, until: float = float("inf")) -> None:
+        """Without senders: one request after the other, until there is no more or it is *until*."""
+        for pump in self._pumps:
+            self._sender.load(pump)
+            while not self._stopping and self._clock.monotonic() < until and self._send_one(pump):
+                pass
 
     def _send_one(self, pump: Pump) -> bool:
         """Take a job and send it; False when there is none now."""
@@ -392,10 +417,7 @@ class Worker:
         """Without threads: one request after the other, none of them beyond *deadline*."""
         before = self._sender.deadline
         self._sender.deadline = deadline if before is None else min(before, deadline)
-        for pump in self._pumps:
-            self._sender.load(pump)
-            while self._clock.monotonic() < deadline and self._send_one(pump):
-                pass
+        self._send_all(deadline)
         self._sender.deadline = before
 
     def close(self, timeout: float) -> bool:
