@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import mmap
 import os
+import sys
 import threading
 import weakref
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from penstock.intake import Intake
@@ -75,7 +76,12 @@ def forked() -> None:
 
 def _before() -> None:
     global _waited  # noqa: PLW0603 - handed to _after within one fork
+    known = "logging" in sys.modules
     _waited = LOADING.acquire(timeout=LOADING_TIMEOUT_S)
+    if not known and "logging" in sys.modules:
+        # Imported while we waited, too late to lock itself before this fork; but it will unlock.
+        logging: Any = sys.modules["logging"]
+        logging._lock.acquire()  # noqa: SLF001 - by the same name since Python 3.2
 
 
 def _after() -> None:

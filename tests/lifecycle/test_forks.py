@@ -92,3 +92,12 @@ def test_multiprocessing_workers_deliver(host: Host, method: str) -> None:
     host.assert_balanced(finished)
     host.restart()
     host.reconcile(5 * 200, duplicates=4 * 200)
+
+
+def test_a_fork_waits_for_a_thread_that_imports_and_unlocks_only_what_it_locked(
+    host: Host,
+) -> None:
+    """`logging` has a lock for forks too; imported in the middle of one, it finds it unlocked."""
+    finished = host.run("fork_while_loading.py", timeout=PATIENCE)
+    assert finished.returncode == 0, finished.output
+    assert sorted(finished.output.split()) == ["child", "parent"]
