@@ -32,7 +32,7 @@ LAYERS = [
         "messages",
         "fields",
     },
-    {"config", "scope", "_log", "_fork"},
+    {"config", "scope", "_log", "_fork", "_runtimes"},
     {"dialects", "journal", "transport"},
     {"destinations", "delivery"},
     {"client", "intake", "_coercions", "_waiting", *penstock.__all__},

@@ -70,8 +70,16 @@ def watch(client: Intake) -> None:
 def forked() -> None:
     """In a child: restart every client; the events and threads of the parent stay its own."""
     PAGE[0] = 1
-    for client in list(_clients):
+    for client in _all_clients():
         client.restart(forked=True)
+
+
+def _all_clients() -> list[Intake]:
+    while True:
+        try:
+            return list(_clients)
+        except RuntimeError:  # another thread made one meanwhile
+            continue
 
 
 def _before() -> None:
@@ -89,10 +97,18 @@ def _after() -> None:
         LOADING.release()
 
 
+def _after_in_parent() -> None:
+    _after()
+    for client in _all_clients():
+        client.has_forked()
+
+
 def _after_in_child() -> None:
     _after()
     forked()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before, after_in_parent=_after, after_in_child=_after_in_child)
+    os.register_at_fork(
+        before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child
+    )

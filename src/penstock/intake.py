@@ -19,8 +19,8 @@ from penstock import _checks, _fork
 from penstock._coercions import Coercions
 from penstock._log import ERROR, WARNING
 from penstock.config import Block, Config, disabled_by_environment
+from penstock.delivery import _live
 from penstock.delivery._batcher import message_overhead
-from penstock.delivery._worker import forget_live
 from penstock.delivery.engine import Engine, make_log
 from penstock.dialects._types import Unencodable
 from penstock.errors import (
@@ -129,6 +129,11 @@ class Intake:
     def _new_coercions(self) -> Coercions:
         return Coercions(self._log, self.config.callback, strict=self.config.strict)
 
+    def has_forked(self) -> None:
+        """This process has children, whose events it may have to look after in the end."""
+        if self._engine is not None:
+            self._engine.worker.may_have_heirs()
+
     def restart(self, *, forked: bool = False) -> None:
         """A new engine: in a forked child, or for an event that comes during exit."""
         engine = self._engine
@@ -136,7 +141,7 @@ class Intake:
             return
         self._finalizer.detach()
         if forked:
-            forget_live()
+            _live.forget_all()
             engine.abandon()
             self._log = make_log(self.config)  # the old one's lock may be held for ever
             self._coercions = self._new_coercions()

@@ -25,7 +25,6 @@ Fork. A child abandons this object; the client makes a new one (`penstock.client
 from __future__ import annotations
 
 import _thread
-import atexit
 import queue
 import sys
 import threading
@@ -33,6 +32,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from penstock._log import ERROR, WARNING
+from penstock._runtimes import before_the_end
+from penstock.delivery import _live
 from penstock.delivery._sender import CLOSED
 
 if TYPE_CHECKING:
@@ -62,9 +63,6 @@ SHORTEST_NAP_S = 0.005
 FLUSH_TICK_S = 0.02
 #: Seconds the worker of a client that was dropped without a close goes on trying.
 ORPHAN_S = 30.0
-
-_live: set[Worker] = set()
-_live_lock = threading.Lock()
 
 
 class Worker:
@@ -139,8 +137,8 @@ class Worker:
         with self._lock:
             if self._thread is not None or self._stopping:
                 return self._thread is not None
-            with _live_lock:
-                _live.add(self)  # also without a thread: the exit delivers on its own
+            _live.enlist(self)  # also without a thread: the exit delivers on its own
+            before_the_end(_live.close_all)
             thread = threading.Thread(target=self._run, name="penstock-worker", daemon=True)
             try:
                 self._thread = thread
@@ -154,6 +152,11 @@ class Worker:
                 self._next_start = self._clock.monotonic() + RESTART_EVERY_S
                 return False
         return True
+
+    def may_have_heirs(self) -> None:
+        """This process forked: at its end, deliver what dead children left."""
+        if not self._stopping:
+            _live.enlist(self)
 
     # -- the worker's thread ---------------------------------------------------------------
 
@@ -466,8 +469,7 @@ class Worker:
         for pump, inbox in self._inboxes.items():
             for _ in range(self._crew[pump]):
                 inbox.put(None)
-        with _live_lock:
-            _live.discard(self)
+        _live.dismiss(self)
 
     def abandon(self) -> None:
         """In a forked child: the parent's greenlets, which gevent lets go on here, are to stop."""
@@ -475,30 +477,17 @@ class Worker:
         for pump in self._pumps:
             pump.abandon()
 
+    def is_idle(self) -> bool:
+        """Whether there is nothing to deliver, from this process or from dead ones."""
+        if self._thread is None and not self.journal.lane.opened:
+            self._attach_all()
+            return not self._attached
+        return False
+
     def orphan(self) -> None:
         """The client is gone without a close: deliver what there is, then stop."""
+        if self._thread is None and not self.journal.lane.opened:
+            _live.dismiss(self)
         self._orphan_deadline = self._clock.monotonic() + ORPHAN_S
         self._orphaned = True
         self._mailbox.put(None)
-
-
-def _close_live() -> None:
-    """At exit: all workers share one waiting time, the longest any of them asked for."""
-    with _live_lock:
-        workers = list(_live)
-    for worker in workers:
-        with suppress(Exception):  # the host's exit is no place for a traceback of ours
-            worker.begin_close(worker.exit_timeout)
-    for worker in workers:
-        with suppress(Exception):
-            worker.finish_close()
-
-
-def forget_live() -> None:
-    """In a forked child: the parent's workers are not ours."""
-    global _live_lock  # noqa: PLW0603 - it may be held by a thread the child does not have
-    _live_lock = threading.Lock()
-    _live.clear()
-
-
-atexit.register(_close_live)
