@@ -17,6 +17,8 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any, Protocol
 
+from uuid_utils import reseed_rng
+
 if TYPE_CHECKING:
     from penstock.intake import Intake
 
@@ -27,6 +29,9 @@ LOADING = threading.Lock()
 #: ... but not for ever, in seconds: the forking thread may itself hold an import up.
 LOADING_TIMEOUT_S = 5.0
 _waited = False
+#: Held while the clients of a child restart. A signal handler may track in the middle of it.
+_restarting = threading.RLock()
+_restarted_in = os.getpid()
 
 
 class _Page(Protocol):
@@ -67,11 +72,34 @@ def watch(client: Intake) -> None:
     _clients.add(client)
 
 
-def forked() -> None:
-    """In a child: restart every client; the events and threads of the parent stay its own."""
-    PAGE[0] = 1
-    for client in _all_clients():
-        client.restart(forked=True)
+def forked(*, survivor: bool = False, ending: bool = False) -> None:
+    """
+    In a child: restart every client; the events and threads of the parent stay its own.
+
+    Args:
+        survivor: The calling thread is the one that lived through the fork; otherwise that is
+            found out. Its random numbers, out of which ids are made, are those of all siblings
+            until it gets new ones, so the page stays false until it came by.
+        ending: The process ends, and no id will be made: uuid_utils may be gone by now.
+    """
+    global _restarted_in  # noqa: PLW0603 - of this process, like all here
+    with _restarting:
+        if PAGE[0]:  # another thread of the child came first
+            return
+        if _restarted_in != os.getpid():
+            _restarted_in = os.getpid()
+            for client in _all_clients():
+                client.restart(forked=True)
+        if not ending and (survivor or _survived()):
+            reseed_rng()  # uuid_utils does it itself where it is told of the fork
+            PAGE[0] = 1
+
+
+def _survived() -> bool:
+    """Whether this thread is the one that lived through the fork."""
+    if sys.platform == "linux":
+        return threading.get_native_id() == os.getpid()
+    return threading.get_ident() == threading.main_thread().ident  # which forks under uWSGI
 
 
 def _all_clients() -> list[Intake]:
@@ -104,8 +132,10 @@ def _after_in_parent() -> None:
 
 
 def _after_in_child() -> None:
+    global _restarting  # noqa: PLW0603 - it may be held by a thread the child does not have
+    _restarting = threading.RLock()
     _after()
-    forked()
+    forked(survivor=True)
 
 
 if hasattr(os, "register_at_fork"):

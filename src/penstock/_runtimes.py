@@ -1,6 +1,11 @@
 """
 What some runtimes do behind Python's back, and what a client does about it.
 
+Forking. uWSGI forks in C. Unless it was told ``--py-call-uwsgi-fork-hooks``, a child finds the
+interpreter as it was, and when another thread was waiting for the interpreter at that moment the
+child waits for that thread to take it, for ever. So no thread may exist before uWSGI has forked:
+see `forks_unseen`.
+
 Ending. Workers of `multiprocessing`, Celery and RQ end with ``os._exit``, which runs no exit
 handler. Each has a place of its own where a worker's last deeds are done: see `before_the_end`.
 Nothing is lost without it, since the next process finds the events; but a journal in a container
@@ -22,6 +27,21 @@ if TYPE_CHECKING:
 
 #: After the host's own finalizers, which may track something.
 _LAST = -1000
+
+
+def forks_unseen() -> bool:
+    """Whether this is a process that uWSGI will fork without telling Python."""
+    uwsgi = sys.modules.get("uwsgi")
+    if uwsgi is None or not hasattr(uwsgi, "masterpid"):  # or another module of that name
+        return False
+    loading = uwsgi.worker_id() == 0 and uwsgi.masterpid() in {0, os.getpid()}
+    alone = not uwsgi.masterpid() and uwsgi.numproc == 1
+    return loading and not alone and "py-call-uwsgi-fork-hooks" not in uwsgi.opt
+
+
+def stays_behind() -> bool:
+    """Whether this process, one of `forks_unseen`, never becomes a worker: it is a master."""
+    return bool(sys.modules["uwsgi"].masterpid())
 
 
 def before_the_end(deliver: Callable[[], None]) -> None:

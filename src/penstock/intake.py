@@ -147,6 +147,8 @@ class Intake:
             self._coercions = self._new_coercions()
         if not self._closed:
             self._start()
+            if forked and engine.worker.held_back:
+                self.has_forked()  # its events wait for whoever looks first
 
     def accept(  # noqa: PLR0917 - handed on by position from `track`
         self,
@@ -247,6 +249,8 @@ class Intake:
 
     def shut(self, timeout: float) -> None:
         """Take no more events, deliver for *timeout* seconds, let go of everything; once."""
+        if not _PAGE[0]:
+            _fork.forked()
         closed, self._closed = self._closed, True
         self._write = self._write_plainly = None
         if self._engine is not None and not closed:

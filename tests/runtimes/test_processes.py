@@ -35,3 +35,14 @@ def test_worker_processes_deliver_before_their_parent_ends(
     settled.assert_once(
         left=8 * 20 if killed and method != "fork" else 0, repeated=8 * 20 if killed else 0
     )
+
+
+@pytest.mark.proves("forks and runtimes", "fork that Python is not told of")
+def test_threads_of_a_child_forked_in_c_begin_at_once(host: Host, proof: Proof) -> None:
+    """Whichever thread notices first: one new client, and ids that no sibling has."""
+    children = scale(10, 100)
+    finished = host.run("fork_unseen.py", children, 20)
+    assert finished.returncode == 0, finished.output
+    settled = Settled(host, proof)
+    assert len(settled.noted) == children * 5 * 20
+    settled.assert_once()

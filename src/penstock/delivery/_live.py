@@ -12,6 +12,8 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from penstock import _fork
+
 if TYPE_CHECKING:
     from penstock.delivery._worker import Worker
 
@@ -39,6 +41,8 @@ def forget_all() -> None:
 
 def close_all() -> None:
     """At the end: all workers share one waiting time, the longest any of them asked for."""
+    if not _fork.PAGE[0]:  # a uWSGI worker that tracked nothing: these are its master's
+        _fork.forked(ending=True)
     with _lock:
         workers = list(_workers)
     closing = []

@@ -27,8 +27,7 @@ from collections import deque
 from random import random
 from threading import RLock
 from typing import TYPE_CHECKING, NamedTuple
-
-from uuid_utils import uuid7
+from uuid import uuid4  # uuid_utils' are gone where uWSGI runs its exit handlers
 
 from penstock._log import WARNING
 from penstock.delivery._batcher import Batches, split
@@ -339,7 +338,7 @@ class Pump:
         """What this HTTP attempt adds to the batch."""
         now = from_epoch_ms(int(self._clock.time() * 1000))
         if not job.request_id:
-            job.request_id, job.created_at = str(uuid7()), now
+            job.request_id, job.created_at = str(uuid4()), now
         job.attempts += 1
         return Attempt(job.attempts, now, job.created_at, job.request_id, self.node_count)
 

@@ -32,7 +32,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from penstock._log import ERROR, WARNING
-from penstock._runtimes import before_the_end
+from penstock._runtimes import before_the_end, forks_unseen, stays_behind
 from penstock.delivery import _live
 from penstock.delivery._sender import CLOSED
 
@@ -107,6 +107,8 @@ class Worker:
         self._threadless = False
         self._next_start = 0.0
         self._alone = False
+        #: Whether this is the client of a uWSGI master: its workers deliver what it captured.
+        self.held_back = False
         self._stopping = False
         self._orphaned = False
         self._orphan_deadline = 0.0
@@ -133,7 +135,12 @@ class Worker:
             self.journal.lane.wake_after(1, sys.maxsize)  # the next append asks again
 
     def _start(self) -> bool:
-        """Start the worker's thread; False when the interpreter starts none any more."""
+        """Start the worker's thread; False when the interpreter starts none any more, or yet."""
+        if self._thread is None and forks_unseen():
+            self.held_back = stays_behind()
+            if not self.held_back:
+                self.may_have_heirs()
+            return False
         with self._lock:
             if self._thread is not None or self._stopping:
                 return self._thread is not None
@@ -154,7 +161,7 @@ class Worker:
         return True
 
     def may_have_heirs(self) -> None:
-        """This process forked: at its end, deliver what dead children left."""
+        """This process forked, or will: at its end, deliver what dead children left."""
         if not self._stopping:
             _live.enlist(self)
 

@@ -123,7 +123,7 @@ class Engine:
     def abandon(self) -> None:
         """In a forked child: drop this process's copies of the parent's things."""
         self.worker.abandon()
-        self.journal.abandon()
+        self.journal.abandon(hand_over=self.worker.held_back)
 
 
 class LazyTransport:

@@ -286,10 +286,19 @@ class DiskJournal:
                 lane.close()
                 self._forget(lane)
 
-    def abandon(self) -> None:
-        """After a fork: lanes and locks are the parent's; drop the copies."""
+    def abandon(self, *, hand_over: bool = False) -> None:
+        """
+        After a fork: lanes and locks are the parent's; drop the copies.
+
+        Args:
+            hand_over: The parent will neither append nor deliver any more: unlock its lanes, for
+                the first who looks to adopt.
+        """
         for lock in self._locks.values():
-            lock.abandon()
+            if hand_over:
+                lock.release()
+            else:
+                lock.abandon()
         self._locks.clear()
         self._paths.clear()
         self._adopted.clear()

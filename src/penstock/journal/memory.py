@@ -55,8 +55,9 @@ class MemoryJournal:
         """Refuse appends; memory is freed with the object."""
         self.lane.stop()
 
-    def abandon(self) -> None:
-        """After a fork: the events are the parent's."""
+    def abandon(self, *, hand_over: bool = False) -> None:
+        """After a fork: the events are the parent's, and cannot be handed over."""
+        del hand_over
 
 
 def lane_ledger(lane: Lane, destinations: Mapping[str, str]) -> Ledger:
