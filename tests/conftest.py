@@ -29,6 +29,23 @@ hypothesis.settings.register_profile("penstock", deadline=None)
 hypothesis.settings.load_profile("penstock")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--proves "power loss"``: only what tries this promise; docs/delivery.md names them."""
+    parser.addoption(
+        "--proves", metavar="PROMISE[: CASE]", help="run the proofs of one promise, or one case"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what ``--proves`` does not ask for."""
+    wanted = config.getoption("--proves")
+    if wanted is None:
+        return
+    kept = [item for item in items if proving.is_wanted(wanted, item.iter_markers("proves"))]
+    config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
+    items[:] = kept
+
+
 @pytest.fixture
 def proof(request: pytest.FixtureRequest) -> proving.Proof:
     """What this test tried, for the matrix; the test is marked ``proves(promise, case)``."""

@@ -30,6 +30,18 @@ def scale(quick: T, full: T) -> T:
     return full if FULL else quick
 
 
+def is_wanted(wanted: str, markers: Iterable[pytest.Mark]) -> bool:
+    """
+    Whether ``--proves`` asks for a test.
+
+    Args:
+        wanted: ``promise``, or ``promise: a part of the case``.
+        markers: Its ``proves`` markers.
+    """
+    promise, _, part = (word.strip() for word in wanted.partition(":"))
+    return any(mark.args[0] == promise and part in mark.args[1] for mark in markers)
+
+
 class Trial(NamedTuple):
     """What one test tried. Plain values, since it may come from another process."""
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 import pytest
 
 import penstock
+import proving
 from penstock import (
     Collector,
     Config,
@@ -190,6 +191,62 @@ def test_every_command_and_option_is_documented(words: str) -> None:
     assert f"penstock {words}" in text
     options = [opt for param in COMMANDS[words].params for opt in param.opts if opt[:2] == "--"]
     assert [option for option in options if option not in text] == []
+
+
+# -- proofs ------------------------------------------------------------------------------------
+
+PROOF = re.compile(r"^\$ make proof ARGS='--proves \"(.+)\"'$", re.MULTILINE)
+#: Prints the marks of every test that `make proof` would run with the given arguments.
+COLLECT = """
+import sys, pytest
+
+class Marks:
+    def pytest_collection_finish(self, session):
+        for item in session.items:
+            for mark in item.iter_markers("proves"):
+                print("@", *mark.args, sep="|")
+
+sys.exit(pytest.main(["--collect-only", "-qq", "-m", "proves", *sys.argv[1:]], plugins=[Marks()]))
+"""
+
+
+def proofs(*arguments: str) -> list[tuple[str, str]]:
+    """Promise and case of each test that `make proof` would run."""
+    collect = [sys.executable, "-c", COLLECT, "-p", "no:cacheprovider", *arguments]
+    listed = subprocess.check_output(collect, cwd=ROOT, text=True, env=environment(ROOT))
+    marks = [line.split("|") for line in listed.splitlines() if line.startswith("@|")]
+    return [(promise, case) for _, promise, case in marks]
+
+
+@pytest.fixture(scope="module")
+def all_proofs() -> list[tuple[str, str]]:
+    return proofs()
+
+
+@pytest.mark.parametrize("wanted", sorted(set(PROOF.findall(documented("delivery.md")))))
+def test_every_command_of_the_guarantee_page_tries_something(
+    wanted: str, all_proofs: list[tuple[str, str]]
+) -> None:
+    """Each promise and case it names is tried by at least one test."""
+    marks = [pytest.mark.proves(*proof).mark for proof in all_proofs]
+    assert any(proving.is_wanted(wanted, [mark]) for mark in marks)
+
+
+def test_every_promise_that_is_tried_is_on_the_guarantee_page(
+    all_proofs: list[tuple[str, str]],
+) -> None:
+    """And with the command that tries it."""
+    assert {promise for promise, _ in all_proofs} <= set(PROOF.findall(documented("delivery.md")))
+
+
+def test_a_proof_can_be_asked_for() -> None:
+    """``--proves`` leaves out what does not try the promise."""
+    assert set(proofs("tests/soak", "--proves", "time: fast clock")) == {
+        ("time", "hours at a fast clock")
+    }
+    assert proving.is_wanted("time", [pytest.mark.proves("time", "a day").mark])
+    assert not proving.is_wanted("time: hour", [pytest.mark.proves("time", "a day").mark])
+    assert not proving.is_wanted("time", [pytest.mark.proves("values", "time").mark])
 
 
 # -- links and snippets --------------------------------------------------------------------
