@@ -114,9 +114,9 @@ def _before() -> None:
     global _waited  # noqa: PLW0603 - handed to _after within one fork
     known = "logging" in sys.modules
     _waited = LOADING.acquire(timeout=LOADING_TIMEOUT_S)
-    if not known and "logging" in sys.modules:
+    logging: Any = sys.modules.get("logging")
+    if not known and logging and not logging.__spec__._initializing:  # noqa: SLF001 - no other way
         # Imported while we waited, too late to lock itself before this fork; but it will unlock.
-        logging: Any = sys.modules["logging"]
         logging._lock.acquire()  # noqa: SLF001 - by the same name since Python 3.2
 
 
