@@ -127,6 +127,8 @@ class Server:
 
     def __init__(self, running: Running) -> None:
         self.running = running
+        #: How many events each answered request tracked.
+        self.sold: list[int] = []
         self.port = self._wait_for_port()
         self.wait_until(lambda: bool(self.get(0)))
 
@@ -149,6 +151,7 @@ class Server:
             return ""
         finally:
             connection.close()
+        self.sold.append(events)
         return body
 
     def serve(self, requests: int, events: int) -> set[str]:
