@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from penstock.intake import Intake
 
 _MADV_WIPEONFORK = 18
-#: Held while a sender imports. A child forked in the middle of another thread's import finds a
-#: module lock that nobody will ever release; so a fork waits for it, if need be.
-LOADING = threading.Lock()
+#: Held while a thread imports later than at the import of penstock. A child forked in the middle
+#: of another thread's import finds a module lock that nobody will ever release; so a fork waits for
+#: it, if need be. A signal handler may come in the middle and need it too.
+LOADING = threading.RLock()
 #: ... but not for ever, in seconds: the forking thread may itself hold an import up.
 LOADING_TIMEOUT_S = 5.0
 _waited = False
@@ -120,21 +121,16 @@ def _before() -> None:
         logging._lock.acquire()  # noqa: SLF001 - by the same name since Python 3.2
 
 
-def _after() -> None:
+def _after_in_parent() -> None:
     if _waited:
         LOADING.release()
-
-
-def _after_in_parent() -> None:
-    _after()
     for client in _all_clients():
         client.has_forked()
 
 
 def _after_in_child() -> None:
-    global _restarting  # noqa: PLW0603 - it may be held by a thread the child does not have
-    _restarting = threading.RLock()
-    _after()
+    global LOADING, _restarting
+    LOADING, _restarting = threading.RLock(), threading.RLock()
     forked(survivor=True)
 
 

@@ -13,6 +13,8 @@ from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from penstock import _fork
+
 if TYPE_CHECKING:
     import logging
 
@@ -73,6 +75,9 @@ class Log:
 
 def _default_logger(*, verbose: bool) -> logging.Logger:
     """The ``penstock`` logger; with verbose and no handler anywhere, one to stderr."""
+    if "logging" not in sys.modules:
+        with _fork.LOADING:
+            import logging
     import logging
 
     logger = logging.getLogger("penstock")

@@ -101,3 +101,10 @@ def test_a_fork_waits_for_a_thread_that_imports_and_unlocks_only_what_it_locked(
     finished = host.run("fork_while_loading.py", timeout=PATIENCE)
     assert finished.returncode == 0, finished.output
     assert sorted(finished.output.split()) == ["child", "parent"]
+
+
+def test_a_fork_waits_for_a_thread_that_speaks_for_the_first_time(host: Host) -> None:
+    """A full journal is told on the caller's thread, which imports `logging` for it."""
+    finished = host.run("fork_while_speaking.py", timeout=PATIENCE)
+    assert finished.returncode == 0, finished.output
+    assert finished.output.split() == ["said", "said"]

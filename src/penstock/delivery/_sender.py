@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from penstock._fork import LOADING
+from penstock import _fork
 from penstock._log import WARNING
 from penstock.delivery._outcome import Death, Resolution, resolve
 from penstock.dialects._types import RetryLater
@@ -63,7 +63,7 @@ class Sender:
 
         Whatever fails here fails again at the first request, and is an outcome there.
         """
-        with LOADING, suppress(Exception):
+        with _fork.LOADING, suppress(Exception):
             for module in _MODULES:
                 import_module(module)
             _ = pump.destination.dialect
