@@ -27,6 +27,7 @@ PLACES = {
     "import": Place("import_", "import_command", "Import a CSV, JSON-lines or Parquet file."),
     "drain": Place("drain", "drain_command", "Deliver what dead processes left in a journal."),
     "ledger": Place("ledger", "ledger_command", "Show where every accepted event is."),
+    "dead": Place("dead", "dead_command", "List, show and replay dead letters."),
     "doctor": Place("doctor", "doctor_command", "Send a canary and say which hop fails."),
     "serve": Place("serve", "serve_command", "Run a collector on this machine."),
     "events": Place("events", "events_command", "Show what a collector has stored."),

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,36 +10,16 @@ from penstock.cli._exit import Exit, epilog
 from penstock.cli._output import Output, json_option
 from penstock.cli._rows import print_rows
 from penstock.cli._store import store_option
+from penstock.cli._times import Since
 from penstock.collector import Filter, open_store
 from penstock.collector.query import GROUPINGS
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from pathlib import Path
 
-_SPAN = re.compile(r"(\d+)([smhd])")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _SHOWN = ("received_at", "source", "type", "event", "name", "user_id", "properties")
 _SHOWN_QUARANTINED = ("received_at", "source", "reason", "detail", "raw")
-
-
-class Since(click.ParamType[datetime]):
-    """``90s``, ``15m``, ``2h``, ``7d``, or an RFC 3339 time."""
-
-    name = "time"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> datetime:
-        """The time, aware."""
-        found = _SPAN.fullmatch(value)
-        try:
-            if found:
-                span = timedelta(**{_UNITS[found.group(2)]: int(found.group(1))})
-                return datetime.now(UTC) - span
-            moment = datetime.fromisoformat(value)
-        except (ValueError, OverflowError):
-            self.fail("a time is 90s, 15m, 2h, 7d, or RFC 3339", param, ctx)
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 @click.command("events", epilog=epilog(Exit.OK, Exit.FAILED, Exit.USAGE, Exit.MISSING))

@@ -79,6 +79,8 @@ class Told(NamedTuple):
     delivered: Sequence[Item]
     deaths: list[Death]
     status: int | None
+    #: Requests made with them, in this cycle.
+    attempts: int = 0
 
 
 class _Plan(NamedTuple):
@@ -367,7 +369,7 @@ class Pump:
                 self.breaker.failed(now, random(), resolution.after_s)  # noqa: S311 - jitter
             else:
                 self.breaker.succeeded()
-            told = Told(resolution.delivered, list(resolution.deaths), status)
+            told = Told(resolution.delivered, list(resolution.deaths), status, job.attempts)
             if resolution.split:
                 self._ready.extendleft(reversed(job.halves()))
             if resolution.reroute:
@@ -446,12 +448,8 @@ class Pump:
         )
 
     def _bury(self, told: Told) -> None:
-        died_at = self._clock.time()
-        name = self.destination.name
         letters = [
-            DeadLetter(name, d.reason, told.status, d.detail, died_at, item.record.payload)
-            for d in told.deaths
-            for item in d.items
+            self._letter(item.record, death, told) for death in told.deaths for item in death.items
         ]
         try:
             self._journal.bury(letters)
@@ -459,6 +457,20 @@ class Pump:
             self._log.say(
                 WARNING, "dead", "cannot keep dead letters: %s", error.strerror or "disk error"
             )
+
+    def _letter(self, record: Record, death: Death, told: Told) -> DeadLetter:
+        return DeadLetter(
+            self.destination.name,
+            death.reason,
+            told.status,
+            death.detail,
+            self._clock.time(),
+            record.payload,
+            told.attempts,
+            self.destination.id,
+            record.kind,
+            record.flags,
+        )
 
     def give_up(self, reason: str) -> Told:
         """Settle as dead what is pending in memory, which ends with the client."""

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 #: Room for the state in bytes, both halves. `penstock.config` bounds batches to 2,500 events and
 #: 40 at a time; all of them half settled take 27 KiB a half.
 CURSOR_BYTES = 64 * 1024
+#: A segment's number that no lane reaches.
+_BEHIND_ALL = 1 << 62
 
 
 _ordinal_of = itemgetter(0)  # of a record, a sixth of what an attribute of it costs
@@ -142,6 +144,13 @@ class Cursor:
                 self._bury(reason, self._close(hole, ordinals))
             if not hole.open and hole in self.holes:
                 self.holes.remove(hole)
+            self._save()
+
+    def exclude_rest(self, last: int) -> None:
+        """Pass everything up to *last*, of a lane that does not grow: not for this destination."""
+        with self.lock:
+            self.excluded += max(0, last - self.head.ordinal)
+            self.head = Position(_BEHIND_ALL, 0, max(last, self.head.ordinal))
             self._save()
 
     def drop_segment(self, number: int, last: int, voids: Iterable[int], reason: str) -> int:

@@ -6,6 +6,8 @@ import os
 from errno import ENOSPC
 from typing import TYPE_CHECKING
 
+from penstock.journal._locks import shares_file, unlock
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -16,19 +18,36 @@ def append(path: Path, lines: bytes) -> int:
     """
     Append whole *lines* in one write, on a line of their own even after one that was cut off.
 
+    Nobody waits here: a file that somebody is just taking away is left alone, and the lines go to
+    the next of that name.
+
     Returns:
         The file's length in bytes.
 
     Raises:
         OSError: The disk refused, or took only a part.
     """
-    fd = os.open(path, _FLAGS, 0o600)
+    fd = _shared(path)
     try:
         lines = lines if _ends_a_line(fd) else b"\n" + lines
         if os.write(fd, lines) < len(lines):
             raise OSError(ENOSPC, os.strerror(ENOSPC))
         return os.fstat(fd).st_size
     finally:
+        unlock(fd)
+        os.close(fd)
+
+
+def _shared(path: Path) -> int:
+    """The file that has this name, held together with others."""
+    while True:
+        fd = os.open(path, _FLAGS, 0o600)
+        try:
+            if shares_file(fd, path):
+                return fd
+        except BaseException:
+            os.close(fd)
+            raise
         os.close(fd)
 
 

@@ -64,6 +64,32 @@ class FileLock:
             os.close(fd)
 
 
+def shares_file(fd: int, path: Path) -> bool:
+    """
+    Hold *fd* together with others until `unlock`; never waits.
+
+    Returns:
+        False when somebody has it for himself, or *path* is another file by now.
+    """
+    if fcntl is not None:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return _same_file(fd, path)
+
+
+def held_alone(fd: int) -> bool:
+    """Hold *fd* against all others until `unlock`; False when somebody holds it now."""
+    return _lock(fd, wait=False)
+
+
+def unlock(fd: int) -> None:
+    """Give up what is held, also for copies of the descriptor in forked children."""
+    if fcntl is not None:
+        fcntl.flock(fd, fcntl.LOCK_UN)
+
+
 def _same_file(fd: int, path: Path) -> bool:
     """Whether *path* still is what was opened: a lane may be removed between open and lock."""
     try:

@@ -7,8 +7,9 @@ The journal on disk: a directory of lanes, one per live process, and what dead o
             00000001.seg ...                    records, see `penstock.journal.record`
             cursor-<destination>                place and account of one destination
             lane                                what was refused before it became a record
+            only                                who it is for, when not for all (a replay)
         retired.jsonl                           one line per lane that was delivered and removed
-        dead.jsonl, dead.1.jsonl                dead letters
+        dead*.jsonl                             dead letters
 
 A lane is made under another name, locked, and only then renamed, so that nobody adopts it
 before its owner holds the lock. Whoever gets the lock of a lane whose owner died owns it.
@@ -35,12 +36,14 @@ from penstock.journal.ledger import Ledger
 from penstock.journal.memory import lane_ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
 LANE_PREFIX = "lane-"
-_MAKING_PREFIX = "new-"
+MAKING_PREFIX = "new-"
 _GONE_PREFIX = "gone-"
+#: A file with the identities of the destinations a lane is for, when it is not for all.
+ONLY = "only"
 #: Nobody needs this many seconds to make a lane.
 _MAKING_S = 60.0
 RETIRED = "retired.jsonl"
@@ -142,7 +145,7 @@ class DiskJournal:
             OSError: It cannot be made.
         """
         identity = str(uuid7())
-        making = self.directory / f"{_MAKING_PREFIX}{identity}"
+        making = self.directory / f"{MAKING_PREFIX}{identity}"
         making.mkdir(mode=0o700)
         lock = FileLock.acquire(making / "lock")
         if lock is None:
@@ -167,7 +170,7 @@ class DiskJournal:
         """Remove what a process left that died while it made or removed a lane: no events."""
         for path in self.directory.glob(f"{_GONE_PREFIX}*"):
             shutil.rmtree(path, ignore_errors=True)
-        for path in self.directory.glob(f"{_MAKING_PREFIX}*"):
+        for path in self.directory.glob(f"{MAKING_PREFIX}*"):
             try:
                 old = time.time() - path.stat().st_mtime > _MAKING_S
                 lock = FileLock.acquire(path / "lock") if old else None
@@ -195,6 +198,7 @@ class DiskJournal:
         lane = Lane(lambda: DiskStore(path), self._budget, self.destinations, synced=self._synced)
         try:
             lane.adopt(DiskStore(path))
+            confine(lane, path, self.destinations)
         except OSError:  # no descriptor or memory free, or the disk is full: next time
             lock.release()
             return None
@@ -307,6 +311,17 @@ class DiskJournal:
 def has_pending(lane: Lane, destinations: Mapping[str, str]) -> bool:
     """Whether any of *destinations* still has something to do in *lane*."""
     return any(lane.account(identity).pending for identity in destinations)
+
+
+def confine(lane: Lane, path: Path, destinations: Iterable[str]) -> None:
+    """Settle an adopted lane for those of *destinations* that it is not for."""
+    try:
+        only = orjson.loads((path / ONLY).read_bytes())
+    except FileNotFoundError:
+        return
+    for identity in destinations:
+        if identity not in only:
+            lane.cursor(identity).exclude_rest(lane.last_ordinal)
 
 
 def make_private(directory: Path) -> None:
