@@ -20,6 +20,7 @@ from penstock.destinations import (
     PostHog,
     RudderStack,
     Segment,
+    Webhook,
     destination_from_url,
     destinations_from_urls,
 )
@@ -32,7 +33,15 @@ if TYPE_CHECKING:
     Make = Callable[..., Destination]
 
 KEY = "WK_secret_key"
-ALL: list[Make] = [Segment, RudderStack, Dreamdata, PostHog, Collector]
+HOOK = "https://hooks.example/penstock"
+
+
+def webhook(secret: Any, endpoint: str = HOOK, **settings: Any) -> Webhook:
+    """A webhook has no address of its own."""
+    return Webhook(secret, endpoint, **settings)
+
+
+ALL: list[Make] = [Segment, RudderStack, Dreamdata, PostHog, Collector, webhook]
 FAMILY: list[Make] = [Segment, RudderStack, Dreamdata, Collector]
 
 every = pytest.mark.parametrize("make", ALL)
@@ -55,6 +64,7 @@ def request_of(destination: Destination) -> Any:
         (RudderStack, (250, 5.0, 32_768, 512_000), "gzip", True),
         (PostHog, (100, 5.0, 500_000, 500_000), None, False),
         (Collector, (250, 5.0, 32_768, 500_000), "gzip", True),
+        (webhook, (100, 5.0, 500_000, 1_000_000), None, False),
     ],
 )
 def test_each_vendor_brings_its_own_defaults(
@@ -65,7 +75,7 @@ def test_each_vendor_brings_its_own_defaults(
     found = (one.batch_size, one.interval, one.max_message_bytes, one.max_batch_bytes)
     assert found == limits
     assert (one.compression, one.is_cdp, one.timeout) == (compression, is_cdp, 10.0)
-    assert one.name == make.__name__  # type: ignore[attr-defined]
+    assert one.name == type(one).__name__
 
 
 @pytest.mark.parametrize(
@@ -77,6 +87,8 @@ def test_each_vendor_brings_its_own_defaults(
         (PostHog(KEY), "https://us.i.posthog.com/batch/"),
         (PostHog(KEY, capture_mode="v1"), "https://us.i.posthog.com/i/v1/analytics/events"),
         (Collector(KEY), "http://127.0.0.1:8765/v1/batch"),
+        (Webhook(KEY, HOOK), HOOK),
+        (Webhook(KEY, HOOK + "/"), HOOK + "/"),
     ],
 )
 def test_each_destination_speaks_its_dialect(destination: Destination, url: str) -> None:
@@ -228,7 +240,7 @@ def test_an_impossible_endpoint_is_refused(make: Make, endpoint: Any) -> None:
         ("http://[::1]:8080/", "http://[::1]:8080"),
     ],
 )
-@every
+@family
 def test_blanks_and_slashes_around_an_endpoint_are_removed(
     make: Make, written: str, meant: str
 ) -> None:
@@ -251,7 +263,7 @@ def test_a_key_that_cannot_travel_is_refused_and_not_shown(make: Make, key: Any)
     """The error names the vendor's own word for it."""
     with pytest.raises(ConfigError) as caught:
         make(key)
-    assert caught.value.field == ("api_key" if make is PostHog else "write_key")
+    assert caught.value.field == {PostHog: "api_key", webhook: "secret"}.get(make, "write_key")
     assert "key" not in str(caught.value.value)
 
 
@@ -355,7 +367,7 @@ def test_an_id_tells_vendor_address_and_key_apart() -> None:
         for key in ("a", "b")
         for endpoint in ("https://h1", "https://h2")
     }
-    assert len(ids) == 20
+    assert len(ids) == 24
     assert all(len(one) == 16 and int(one, 16) >= 0 for one in ids)
     assert Segment("a", endpoint="https://h1/", name="Other", batch_size=3).id in ids
     assert Segment("WK_demo").id == "f605dd999a601544"
@@ -377,6 +389,7 @@ def test_building_destinations_loads_nothing_of_the_network() -> None:
         "import sys, penstock; before = set(sys.modules)\n"
         "from penstock.destinations import *\n"
         "[make('key') for make in (Segment, RudderStack, Dreamdata, PostHog, Collector)]\n"
+        "Webhook('key', 'https://h')\n"
         "print(*sorted(set(sys.modules) - before))"
     )
     run = subprocess.run(
@@ -417,6 +430,8 @@ def test_building_destinations_loads_nothing_of_the_network() -> None:
         ("collector://KEY@127.0.0.1:8765", Collector("KEY")),
         ("collector://KEY@localhost:1", Collector("KEY", "http://localhost:1")),
         ("collector://KEY@[::1]:1", Collector("KEY", "http://[::1]:1")),
+        ("webhook://KEY@h/p/?format=ndjson", Webhook("KEY", "https://h/p/", format="ndjson")),
+        ("webhook://KEY@127.0.0.1:1/p", Webhook("KEY", "http://127.0.0.1:1/p")),
         ("collector://KEY@127.example", Collector("KEY", "https://127.example")),
         ("collector://KEY@localhost.example", Collector("KEY", "https://localhost.example")),
         ("segment://K%2F1@", Segment("K/1")),

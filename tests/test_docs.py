@@ -25,6 +25,7 @@ from penstock import (
     Retry,
     RudderStack,
     Segment,
+    Webhook,
     errors,
 )
 from penstock.cli import main as command
@@ -49,7 +50,7 @@ PUBLIC = """
     Location Message MessageTooLargeError MissingExtraError Network OperatingSystem Page PageInfo
     PenstockError PostHog Product Properties QueueFullError Referrer Request Response Retry
     RudderStack Scope Screen ScreenInfo Segment SerializationError ShutdownError Tls Track Traits
-    Transport TransportError ValidationError __version__ scoped
+    Transport TransportError ValidationError Webhook __version__ scoped
 """
 FENCE = re.compile(
     r"^(?P<indent> *)```(?P<language>\w*)\n(?P<body>.*?)^ *```$", re.MULTILINE | re.DOTALL
@@ -136,9 +137,9 @@ def test_the_limits_are_what_the_destinations_say() -> None:
 
 def test_every_argument_of_a_destination_is_documented() -> None:
     """docs/configuration.md names each that a constructor takes."""
-    makes = (Segment, Dreamdata, RudderStack, PostHog, Collector)
+    makes = (Segment, Dreamdata, RudderStack, PostHog, Collector, Webhook)
     arguments = {name for make in makes for name in inspect.signature(make).parameters}
-    arguments -= {"write_key", "api_key", "settings"}
+    arguments -= {"write_key", "api_key", "secret", "settings"}
     text = documented("configuration.md").partition("## Destinations")[2]
     assert {name for name in arguments if f"`{name}`" not in text} == set()
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         PostHog,
         RudderStack,
         Segment,
+        Webhook,
     )
     from penstock.errors import (
         ClosedError,
@@ -107,6 +108,7 @@ _HOMES = {
         "PostHog",
         "RudderStack",
         "Segment",
+        "Webhook",
     ),
     "penstock.errors": (
         "ClosedError",
@@ -249,6 +251,7 @@ __all__ = [
     "Transport",
     "TransportError",
     "ValidationError",
+    "Webhook",
     "__version__",
     "scoped",
 ]

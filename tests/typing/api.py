@@ -32,6 +32,7 @@ from penstock import (
     RudderStack,
     Segment,
     Track,
+    Webhook,
     Traits,
 )
 from penstock.testing import CapturedEvent, CountingIds, FakeClock, MemoryClient, captured_client
@@ -64,6 +65,7 @@ def clients() -> None:
     Client(PostHog("key", capture_mode="v1", historical_migration=True), Collector("key"))
     assert_type(Client.from_env(), Client)
     Client("segment://key")  # type: ignore[arg-type]
+    Client(Webhook("secret", "https://example.com/hook", format="ndjson"))
     PostHog("key", capture_mode="v2")  # type: ignore[arg-type]
 
 

@@ -15,13 +15,14 @@ from penstock.destinations import Destination, destination_from_url
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-DIALECTS = ("segment", "rudderstack", "dreamdata", "posthog", "collector")
+DIALECTS = ("segment", "rudderstack", "dreamdata", "posthog", "collector", "webhook")
 _CLASSES = {
     "segment": "Segment",
     "rudderstack": "RudderStack",
     "dreamdata": "Dreamdata",
     "posthog": "PostHog",
     "collector": "Collector",
+    "webhook": "Webhook",
 }
 _OPTIONS = (
     click.option(
@@ -88,6 +89,8 @@ def _environment(found: list[Destination]) -> tuple[str, ...]:
 def _from_key(write_key: str, endpoint: str | None, dialect: str) -> Destination:
     make = getattr(vendors, _CLASSES[dialect])
     if endpoint is None:
+        if dialect == "webhook":
+            raise click.UsageError("a webhook has no address of its own: give --endpoint")
         return make(write_key)  # type: ignore[no-any-return]
     address = endpoint if "://" in endpoint else f"https://{endpoint}"
     return make(write_key, endpoint=address)  # type: ignore[no-any-return]

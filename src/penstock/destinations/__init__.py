@@ -7,6 +7,7 @@ from penstock.destinations.posthog import PostHog
 from penstock.destinations.rudderstack import RudderStack
 from penstock.destinations.segment import Segment
 from penstock.destinations.urls import destination_from_url, destinations_from_urls
+from penstock.destinations.webhook import Webhook
 
 __all__ = [
     "Collector",
@@ -15,6 +16,7 @@ __all__ = [
     "PostHog",
     "RudderStack",
     "Segment",
+    "Webhook",
     "destination_from_url",
     "destinations_from_urls",
 ]

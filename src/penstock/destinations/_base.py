@@ -65,7 +65,7 @@ class Settings(TypedDict, total=False):
 
 class Destination:
     """
-    Base of all destinations; build `Segment`, `RudderStack`, `Dreamdata`, `PostHog`, `Collector`.
+    Base of all destinations; build `Segment`, `PostHog`, `Webhook` or another one.
 
     Args:
         key: Ingest credential. Empty is allowed, the client then does nothing.

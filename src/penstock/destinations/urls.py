@@ -6,6 +6,7 @@ Destinations written as URLs, for ``PENSTOCK_URL`` and the command line.
     posthog://phc_KEY@eu.i.posthog.com?capture_mode=v1
     segment+http://KEY@10.0.0.7:8080/prefix        plain http, said aloud
     collector://KEY@127.0.0.1:8765                 http on loopback, https elsewhere
+    webhook://SECRET@hooks.example/path            the whole address: nothing is added to it
 
 Parameters are the constructor's own names; ``gzip=1`` and ``gzip=0`` are short for
 ``compression``. A key with special characters is percent-encoded.
@@ -20,6 +21,7 @@ from penstock.destinations.dreamdata import Dreamdata
 from penstock.destinations.posthog import PostHog
 from penstock.destinations.rudderstack import RudderStack
 from penstock.destinations.segment import Segment
+from penstock.destinations.webhook import Webhook
 from penstock.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ VENDORS: dict[str, type[Destination]] = {
     "dreamdata": Dreamdata,
     "posthog": PostHog,
     "collector": Collector,
+    "webhook": Webhook,
 }
 
 _TRUTH = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
@@ -68,6 +71,8 @@ def destination_from_url(url: str) -> Destination:
     if place:
         scheme = scheme or _scheme(vendor, parts.hostname or "")
         options["endpoint"] = f"{scheme}://{place}{parts.path}"
+    elif vendor == "webhook":
+        raise ConfigError("url", "webhook://…", "needs a host: webhook://SECRET@HOST/PATH")
     make: Callable[..., Destination] = VENDORS[vendor]
     return make(unquote(key), **options)
 
@@ -85,7 +90,7 @@ def _scheme(vendor: str, host: str) -> str:
     octets = host.split(".")
     loopback = octets[0] == "127" and all(octet.isdigit() for octet in octets)
     local = loopback or host in ("localhost", "::1")
-    return "http" if vendor == "collector" and local else "https"
+    return "http" if vendor in ("collector", "webhook") and local else "https"
 
 
 def _options(vendor: str, query: str) -> dict[str, Any]:
@@ -125,6 +130,7 @@ _OF_ONE_VENDOR = {
     "alias_direction": "posthog",
     "geoip": "posthog",
     "is_server": "posthog",
+    "format": "webhook",
 }
 _READERS: dict[str, Callable[[str], Any]] = {
     "name": str,
@@ -142,4 +148,5 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "alias_direction": str,
     "geoip": _flag,
     "is_server": _flag,
+    "format": str,
 }
