@@ -32,8 +32,8 @@ from penstock import (
     RudderStack,
     Segment,
     Track,
-    Webhook,
     Traits,
+    Webhook,
 )
 from penstock.testing import CapturedEvent, CountingIds, FakeClock, MemoryClient, captured_client
 from penstock.transport import Request, Response, Transport
