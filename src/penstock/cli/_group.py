@@ -30,6 +30,9 @@ PLACES = {
     "dead": Place("dead", "dead_command", "List, show and replay dead letters."),
     "doctor": Place("doctor", "doctor_command", "Send a canary and say which hop fails."),
     "serve": Place("serve", "serve_command", "Run a collector on this machine."),
+    "check-config": Place(
+        "check_config", "check_config_command", "Check a collector's configuration file."
+    ),
     "events": Place("events", "events_command", "Show what a collector has stored."),
     "query": Place("query", "query_command", "Ask what a collector has stored, in SQL."),
     "compact": Place("compact", "compact_command", "Merge a collector's files."),

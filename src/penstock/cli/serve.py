@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -14,8 +15,6 @@ from penstock.collector import CollectorConfig, Limits, Retention, Sources, serv
 from penstock.collector.logs import FORMATS, set_up
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from rich.console import Console
 
     from penstock.collector.server import Address
@@ -43,6 +42,13 @@ if TYPE_CHECKING:
     help="A write key and the name its events are stored under; may be repeated. DIALECT is "
     "segment, rudderstack, dreamdata or posthog. Without any, every key is accepted. "
     "PENSTOCK_KEYS (separated by blanks) keeps keys out of the process list.",
+)
+@click.option(
+    "--config",
+    "file",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Sources and destinations as TOML, in place of --key; read again when it changes.",
 )
 @click.option(
     "--allow-remote", is_flag=True, help="Listen on other addresses than loopback; needs a key."
@@ -96,6 +102,7 @@ def serve_command(
     port: int,
     store: Path,
     keys: tuple[str, ...],
+    file: Path | None,
     allow_remote: bool,
     workers: int,
     origins: tuple[str, ...],
@@ -116,6 +123,7 @@ def serve_command(
         host=host,
         port=port,
         sources=Sources.parse(keys),
+        file=file,
         allow_remote=allow_remote,
         workers=workers,
         origins=origins,

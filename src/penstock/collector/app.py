@@ -24,6 +24,7 @@ from penstock.collector.meters import HEALTHY, Meter
 from penstock.collector.rates import Rates
 from penstock.collector.refusal import Reason, Refusal
 from penstock.collector.routes import INTAKES
+from penstock.collector.watching import Watched
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -71,6 +72,10 @@ class IngestApp:
             clock=clock,
         )
         self._layout = Layout(config.store)
+        self._watched: Watched | None = None
+        if config.file is not None:
+            self._watched = Watched(config.file, self._layout.configuration, say=False)
+            sources.become(self._watched.settings.sources)
         self._board = board
         self._condition = Health(commit, admission, limits, self._layout.log)
         #: Set when the server is stopping: it still answers, but is not ready for more.
@@ -128,7 +133,9 @@ class IngestApp:
         return answer._replace(headers=(*answer.headers, *origin)) if origin else answer
 
     def tick(self) -> None:
-        """Tell the other processes how this one is."""
+        """Tell the other processes how this one is; look at the configuration file."""
+        if self._watched is not None and self._watched.changed():
+            self._service.sources.become(self._watched.settings.sources)
         meter, admission = self._service.meter, self._service.admission
         meter.set(HEALTHY, self._service.commit.healthy)
         meter.load(admission.requests, admission.held_bytes)

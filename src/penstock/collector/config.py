@@ -155,6 +155,8 @@ class CollectorConfig(msgspec.Struct, frozen=True, kw_only=True):
     #: 0 takes any free port.
     port: int = 8765
     sources: Sources = msgspec.field(default_factory=lambda: Sources({}))
+    #: Sources and destinations, read again whenever it changes; `sources` are its own then.
+    file: Path | None = None
     #: Listen on other interfaces than loopback; needs at least one key.
     allow_remote: bool = False
     #: Processes that take requests.

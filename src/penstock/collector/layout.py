@@ -10,6 +10,8 @@ Where things are in a store.
         fresh/quarantine/<file>
         events/date=2026-11-21/source=web/<file>
         quarantine/date=.../source=.../<file>
+        configuration.toml             the configuration file as it last could be used
+        outbox/<digest>/...            a journal per destination, see `penstock.collector.router`
         requests/<UUID>.json           what somebody wants done, see `penstock.collector.wishes`
         deletions/<UUID>.json          what was deleted on request, without the data
 
@@ -94,6 +96,16 @@ class Layout(NamedTuple):
     def pipeline_lock(self) -> Path:
         """Held by the pipeline process."""
         return self.root / "pipeline.lock"
+
+    @property
+    def configuration(self) -> Path:
+        """The configuration file as it last could be used."""
+        return self.root / "configuration.toml"
+
+    @property
+    def outbox(self) -> Path:
+        """The journals of the destinations."""
+        return self.root / "outbox"
 
     @property
     def requests(self) -> Path:

@@ -60,14 +60,18 @@ def _locked(layout: Layout, leave: threading.Event) -> FileLock | None:
 
 def _follow(layout: Layout, settings: CollectorConfig, leave: threading.Event) -> None:
     from penstock.collector.pipeline import Pipeline
+    from penstock.collector.routing import Routing
 
-    pipeline = Pipeline(layout, settings.keeping)
+    routing = Routing(layout, settings.file) if settings.file else None
+    pipeline = Pipeline(layout, settings.keeping, sinks=[routing.router] if routing else [])
     pipeline.start()
     gc.freeze()
     gc.set_threshold(_GC_THRESHOLD)
     with pipeline.housekeeper.working():
         while True:
             leaving = leave.is_set()
+            if routing is not None:
+                routing.look()
             pause = _step(pipeline, settings.sealing.poll, drain=leaving)
             if leaving:
                 break
@@ -75,6 +79,8 @@ def _follow(layout: Layout, settings: CollectorConfig, leave: threading.Event) -
     with contextlib.suppress(OSError):  # the next start will find what is left
         pipeline.housekeeper.settle()
     pipeline.close()
+    if routing is not None:
+        routing.router.close()
 
 
 def _step(pipeline: Pipeline, poll_s: float, *, drain: bool) -> float:

@@ -14,7 +14,10 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
 from penstock.collector.board import Board
+from penstock.collector.file import read
 from penstock.collector.layout import Layout
 from penstock.collector.listeners import listening
 from penstock.collector.log import LaneLog
@@ -74,7 +77,7 @@ def serve(
         StoreBusyError: Another process serves the store.
         MissingExtraError: A package of the extra ``collector`` is not installed.
     """
-    config.checked()
+    config = _with_file(config).checked()
     _check_installed()
     layout = Layout(config.store)
     lock = _locked(layout)
@@ -83,6 +86,26 @@ def serve(
             _run(config, listeners, ready)
     finally:
         lock.release()
+
+
+def _with_file(config: CollectorConfig) -> CollectorConfig:
+    """
+    The configuration with the sources of its file.
+
+    Raises:
+        BrokenFileError: The file cannot be used.
+        ConfigError: The file cannot be read, or there are keys besides.
+    """
+    if config.file is None:
+        return config
+    if not config.sources.open:
+        raise ConfigError("key", "…", "write keys into the configuration file, or use none")
+    try:
+        settings = read(config.file)
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror or error}"
+        raise ConfigError("config", str(config.file), reason) from error
+    return msgspec.structs.replace(config, file=config.file.absolute(), sources=settings.sources)
 
 
 def _check_installed() -> None:

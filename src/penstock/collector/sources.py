@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 #: Dialects a source may declare.
 DIALECTS = ("segment", "rudderstack", "dreamdata", "posthog")
 #: Names become directory names in the store.
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
 class Source(NamedTuple):
@@ -75,6 +75,10 @@ class Sources:
         made._by_digest = {bytes.fromhex(d): Source(*source) for d, source in by_digest.items()}
         return made
 
+    def become(self, other: Sources) -> None:
+        """Know what *other* knows, and nothing else, from the next request on."""
+        self._by_digest = other._by_digest
+
     @property
     def open(self) -> bool:
         """Whether any key is good."""
@@ -99,7 +103,7 @@ def _parsed(spec: str) -> tuple[str, Source]:
     shown = f"{declared}=…" if separator else "…"
     if not separator or not key.strip():
         raise ConfigError("key", shown, "write it as NAME=KEY or NAME:DIALECT=KEY")
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         raise ConfigError("key", shown, "a name has letters, digits, '.', '_' and '-', at most 64")
     if dialect and dialect not in DIALECTS:
         raise ConfigError("key", shown, f"the dialect is one of {', '.join(DIALECTS)}")

@@ -176,6 +176,12 @@ class Destination:
         other._settle(wanted | self._settings)
         return other
 
+    def known_as(self, identity: str) -> Self:
+        """The same destination with an `id` of the caller's own, which survives a new key."""
+        other = self.with_defaults()
+        other._set("_id", _digest(identity))  # noqa: SLF001 - one of our own class
+        return other
+
     def _make_dialect(self) -> Dialect:
         raise NotImplementedError
 
