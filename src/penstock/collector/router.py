@@ -16,9 +16,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from penstock.collector.log import make_directory
 from penstock.collector.outbox import Outbox
 from penstock.collector.outgoing import outgoing
-from penstock.collector.tables import make_directory
 
 if TYPE_CHECKING:
     from pathlib import Path
