@@ -85,7 +85,7 @@ class Bench:
         self.log = MemoryLog()
         self.board = Board.create(1)
         self.config = CollectorConfig(
-            store=Path("nowhere"),
+            store=settings.pop("store", Path("nowhere")),
             sources=Sources.parse(keys),
             limits=limits or Limits(),
             **settings,

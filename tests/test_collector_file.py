@@ -28,6 +28,7 @@ keys = ["WK_app_1", "WK_app_2"]
 
 [sources.quiet]
 key = "WK_quiet"
+enabled = false
 destinations = []
 
 [destinations.product]
@@ -127,6 +128,7 @@ def test_no_secret_is_shown() -> None:
         ('[sources.web]\nkey = "env:NOBODY"\n', ("sources.web", "key")),
         ('[sources.web]\nkey = "K"\ndialect = "amplitude"\n', ("sources.web", "dialect")),
         ('[sources.web]\nkey = "K"\ndestinations = ["x"]\n', ("sources.web", "destinations")),
+        ('[sources.web]\nkey = "K"\nenabled = "no"\n', ("sources.web", "enabled")),
         ('[sources.a]\nkey = "K"\n[sources.b]\nkey = "K"\n', ("sources.b", "key")),
         ('[sources."a/b"]\nkey = "K"\n', ("sources.a/b", "")),
         ('[source.web]\nkey = "K"\n', ("", "source")),
@@ -205,6 +207,7 @@ def test_check_config_tells_what_goes_where(tmp_path: Path) -> None:
         "app": ["product", "hook"],
         "quiet": [],
     }
+    assert ended.data["disabled"] == ["quiet"]
     assert "WK_" not in ended.out
     assert "whsec" not in ended.out
 

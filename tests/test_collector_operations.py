@@ -336,7 +336,7 @@ def test_a_configuration_can_be_handed_over(tmp_path: Path) -> None:
     assert b"secret" not in text
     assert b"\n" not in text
     again = from_json(text)
-    assert again.sources.find("secret-2", "segment") == ("rs", "rudderstack")
+    assert again.sources.find("secret-2", "segment") == ("rs", "rudderstack", True)
     assert again.sources.find("secret-3", "segment") is None
     assert (again.store, again.limits, again.origins) == (tmp_path, config.limits, config.origins)
 

@@ -58,10 +58,13 @@ def _tell_settings(output: Output, file: Path, settings: Settings) -> None:
         for name, outlet in settings.outlets.items()
     }
     data: dict[str, Any] = {"file": str(file), "valid": True, "errors": []}
+    data["disabled"] = list(settings.disabled)
 
     def human(console: Console) -> None:
         for name, targets in sources.items():
-            console.print(f"{escape(name)} -> {escape(', '.join(targets) or 'the store alone')}")
+            where = ", ".join(targets) or "the store alone"
+            where = "switched off" if name in settings.disabled else where
+            console.print(f"{escape(name)} -> {escape(where)}")
         for name, facts in destinations.items():
             console.print(f"{escape(name)}: {escape(' '.join(facts.values()))}")
         console.print(f"{escape(str(file))}: nothing to mend")

@@ -1,7 +1,8 @@
 """
 What each vendor's server says, so that its own SDK understands ours.
 
-Success and every `Reason` are one row of a table per vendor. Two things differ from the vendors
+Success and every `Reason` are one row of a table per vendor; that a source is switched off is only
+said by RudderStack, the others answer as ever and keep nothing. Two things differ from the vendors
 on purpose: a full collector says 503 with ``Retry-After``, and one bad event never refuses its
 batch. 429 is for a key that sends more than it may, and never said to PostHog V1, whose clients
 throw data away when they hear it.
@@ -100,6 +101,7 @@ _RUDDERSTACK: Mapping[Reason, tuple[int, str]] = {
     Reason.TOO_MANY: (413, "request size exceeds max limit"),
     Reason.MISSING_KEY: (401, "failed to read writekey from header"),
     Reason.BAD_KEY: (401, "invalid write key"),
+    Reason.DISABLED: (404, "source is disabled"),
     Reason.ORIGIN: (403, "origin is not allowed"),
     Reason.CONTENT_TYPE: (415, "unsupported content type"),
     Reason.ENCODING: (415, "unsupported content encoding"),

@@ -99,7 +99,6 @@ class Exchange:
         except Exception as error:  # noqa: BLE001 - the border: 503 leaves the events with the client
             _log.error("a request to %s failed: %s", self._route.form, type(error).__name__)
             return self._refused(Refusal(Reason.OVERLOADED))
-        self._service.meter.request(self._dialect, ACCEPTED)
         return answer
 
     def _refused(self, refusal: Refusal) -> Answer:
@@ -116,6 +115,8 @@ class Exchange:
         intake = read_body(self._route.form, parcel.text, limits.events, limits.event_bytes)
         if self._source is None:
             self._authenticate(intake.key or self._given.key or self._query_key())
+        if self._source is not None and not self._source.enabled:
+            return self._ignored(intake)
         if intake.events:
             self._service.rates.charge(self._source_name(), intake.events)
             head = self._head(intake, parcel.encoding, received_at)
@@ -123,6 +124,7 @@ class Exchange:
             self._service.meter.accepted(self._dialect, intake.events, len(parcel.kept))
         elif self._dialect not in {"segment", "dreamdata"} and not self._route.may_be_empty:
             raise Refusal(Reason.EMPTY_BATCH)
+        self._service.meter.request(self._dialect, ACCEPTED)
         return self._accepted(intake)
 
     # -- who sends -------------------------------------------------------------------------
@@ -163,6 +165,8 @@ class Exchange:
             self._dialect = source.dialect
             if self._route.carrier is Carrier.BODY:
                 self._answers = FAMILY[source.dialect]
+        if self._dialect == "rudderstack" and not source.enabled:
+            raise Refusal(Reason.DISABLED)
         self._service.rates.charge(source.name, 0)  # mostly before its body is read
 
     def _source_name(self) -> str:
@@ -228,6 +232,16 @@ class Exchange:
         return self._incoming.header(name)[:_MOST_HEADER]
 
     # -- what is said ----------------------------------------------------------------------
+
+    def _ignored(self, intake: Intake) -> Answer:
+        """
+        To a source that is switched off, where the vendor says success and keeps nothing.
+
+        PostHog V1 tells it by event, in the word it has for what a project does not want.
+        """
+        self._service.meter.request(self._dialect, Reason.DISABLED.value)
+        unwanted = dict.fromkeys(intake.verdicts, ("drop", "event_restriction_drop"))
+        return self._accepted(intake._replace(verdicts=unwanted))
 
     def _accepted(self, intake: Intake) -> Answer:
         if self._route.form is Form.POSTHOG_V1:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from penstock.destinations import Destination
 
 _ENV = "env:"
-_SOURCE_KEYS = ("key", "keys", "dialect", "destinations")
+_SOURCE_KEYS = ("key", "keys", "dialect", "enabled", "destinations")
 _MATCHER_KEYS = ("types", "events", "sources")
 _RENAME_KEYS = ("events", "properties")
 #: Of a destination, besides what its class takes.
@@ -106,6 +106,8 @@ class Settings(NamedTuple):
     outlets: dict[str, Outlet]
     #: In the order of the file.
     source_names: tuple[str, ...]
+    #: Those of them that are switched off.
+    disabled: tuple[str, ...] = ()
 
     def outlets_of(self, source: str) -> tuple[str, ...]:
         """Where a source's events go."""
@@ -162,7 +164,8 @@ class _Reader:
             self._source(name, table, keys)
             if "destinations" in table:
                 routes[name] = self._choices(f"sources.{name}", table, "destinations", outlets)
-        return Settings(Sources(keys), routes, found, tuple(sources))
+        disabled = tuple(name for name in sources if sources[name].get("enabled") is False)
+        return Settings(Sources(keys), routes, found, tuple(sources), disabled)
 
     def _note(self, table: str, key: str, problem: str, fix: str) -> None:
         self.findings.append(Finding(table, key, problem, fix))
@@ -249,13 +252,17 @@ class _Reader:
         dialect = self._text(place, table, "dialect")
         if dialect and dialect not in DIALECTS:
             self._note(place, "dialect", f"{dialect!r} is none", f"use {', '.join(DIALECTS)}")
+        enabled = table.get("enabled", True)
+        if not isinstance(enabled, bool):
+            self._note(place, "enabled", "is neither true nor false", "write enabled = false")
         written = [("key", self._text(place, table, "key"))]
         written += [("keys", value) for value in self._texts(place, table, "keys")]
         if not any(value for _, value in written):
             self._note(place, "key", "is missing", 'write key = "env:NAME"')
         for field, value in written:
             key = self._secret(place, field, value) if value else ""
-            if key and keys.setdefault(key, Source(name, dialect)).name != name:
+            source = Source(name, dialect, enabled is not False)
+            if key and keys.setdefault(key, source).name != name:
                 problem = f"belongs to [sources.{keys[key].name}] already"
                 self._note(place, field, problem, "give each source a key of its own")
 

@@ -16,6 +16,8 @@ class Reason(StrEnum):
     TOO_MANY = "too_many_events"
     MISSING_KEY = "missing_authorization"
     BAD_KEY = "invalid_api_token"
+    #: The key is known, and its source is switched off.
+    DISABLED = "source_disabled"
     ORIGIN = "origin_not_allowed"
     CONTENT_TYPE = "unsupported_content_type"
     ENCODING = "unsupported_encoding"

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from penstock.errors import ConfigError
 
@@ -31,6 +31,8 @@ class Source(NamedTuple):
     name: str
     #: What its SDK speaks; empty for "what the route suggests".
     dialect: str = ""
+    #: False when it was switched off: its key is known, and nothing is kept.
+    enabled: bool = True
 
 
 class Sources:
@@ -69,7 +71,7 @@ class Sources:
         return {digest.hex(): source for digest, source in self._by_digest.items()}
 
     @classmethod
-    def from_digests(cls, by_digest: Mapping[str, Sequence[str]]) -> Sources:
+    def from_digests(cls, by_digest: Mapping[str, Sequence[Any]]) -> Sources:
         """Undo `digests`."""
         made = cls({})
         made._by_digest = {bytes.fromhex(d): Source(*source) for d, source in by_digest.items()}
