@@ -34,9 +34,12 @@ class LossyDisk:
     Args:
         root: It is there, and stays.
         steps: Changes to the file system until the power is cut.
+        atomic_renames: A file that was flushed and renamed has one of its two names at least, as
+            every journaling file system has it.
     """
 
-    def __init__(self, root: Path, steps: int) -> None:
+    def __init__(self, root: Path, steps: int, *, atomic_renames: bool = False) -> None:
+        self._atomic_renames = atomic_renames
         root.mkdir(parents=True, exist_ok=True)
         self._root = root
         self._steps = steps
@@ -83,12 +86,19 @@ class LossyDisk:
         target.mkdir()
         now = {path.name: path for path in current.iterdir()} if current else {}
         flushed = self._names.get(inode, {})
-        for name in sorted({*now, *flushed}):
-            path = now.get(name)
-            new = path.stat().st_ino if path else None
-            chosen = rng.choice((new, flushed.get(name)))
-            if chosen is not None:
-                self._copy(chosen, path if chosen == new else None, target / name, rng)
+        inodes = {name: path.stat().st_ino for name, path in now.items()}
+        chosen = {
+            name: rng.choice((inodes.get(name), flushed.get(name)))
+            for name in sorted({*now, *flushed})
+        }
+        if self._atomic_renames:
+            names = {inode: name for name, inode in inodes.items()}
+            nameless = {*flushed.values()} - {*chosen.values()}
+            chosen |= {names[inode]: inode for inode in nameless if inode in names}
+        for name, wanted in chosen.items():
+            if wanted is not None:
+                path = now[name] if wanted == inodes.get(name) else None
+                self._copy(wanted, path, target / name, rng)
 
     def _copy(self, inode: int, path: Path | None, target: Path, rng: random.Random) -> None:
         if inode in self._names or (path is not None and path.is_dir()):

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import sys
 import textwrap
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 
+import proving
 from cli_host import KEY, CliHost, url_of
+from collector_disk import LossyDisk, PowerCut
 from faults.rules import Always, poison, status
 from penstock import Client, Config, Dreamdata, Segment
 from penstock.errors import JournalError
@@ -23,6 +27,7 @@ from penstock.journal import inspect, letters
 from penstock.journal._dead import CURRENT, DeadLetter, DeadLetters
 from penstock.journal._locks import FileLock
 from penstock.journal._segment import SEGMENT_HEADER_BYTES
+from penstock.journal.disk import ONLY
 from penstock.journal.letters import Wanted, find, replay
 from penstock.journal.record import scan
 from penstock.transport.memory import MemoryTransport
@@ -249,6 +254,31 @@ def test_a_replay_that_is_killed_loses_no_letter(tmp_path: Path, step: str, proo
     proof.record(trials=1, events=20, lost=len(missing), repeated=repeated)
     assert not missing
     assert ids(tmp_path) == ["m99"]
+
+
+@pytest.mark.proves("power loss", "replay of dead letters")
+def test_a_power_cut_in_a_replay_loses_no_letter(tmp_path: Path, proof: Any) -> None:
+    """Each is a letter still, or waits in a lane that says whom it is for."""
+    wanted = {f"m{number}" for number in range(5)}
+    for trial in range(proving.scale(60, 1000)):
+        rng = random.Random(trial)
+        directory = tmp_path / str(trial)
+        letters_in(directory, *(letter(number) for number in range(5)))
+        disk = LossyDisk(directory, rng.randint(5, 70), atomic_renames=True)
+        with pytest.MonkeyPatch.context() as patch:
+            disk.watch(patch)
+            for path in (directory / CURRENT, directory):  # the letters are old
+                letters._sync(path)
+            with suppress(PowerCut):
+                replay(directory)
+        after = tmp_path / f"{trial}-after"
+        disk.after_power_cut(after, rng)
+        disk.close()
+        lost = wanted - {*ids(after), *pending_ids(after)}
+        proof.record(trials=1, events=5, lost=len(lost))
+        assert lost == set(), trial
+        for lane in after.glob("lane-*"):
+            assert msgspec.json.decode((lane / ONLY).read_bytes()), trial
 
 
 def pending_ids(journal: Path) -> list[str]:

@@ -265,6 +265,8 @@ def write_lane(journal: Path, identity: str, name: str, letters: Sequence[DeadLe
     lane.sync()
     lane.close()
     (making / ONLY).write_bytes(orjson.dumps([identity]))
+    _sync(making / ONLY)  # a lane without it would be for everybody
+    _sync(making)
     making.rename(making.with_name(LANE_PREFIX + making.name.removeprefix(MAKING_PREFIX)))
     _sync(journal)
     if lock is not None:
