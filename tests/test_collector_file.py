@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+import re
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cli_host import CliHost
 from penstock import Collector, Dreamdata, PostHog, RudderStack, Segment, Webhook
+from penstock.collector import file
 from penstock.collector.file import BrokenFileError, Settings, parse
 from penstock.collector.shaping import Matcher, Renaming, Routed, Shape
 from penstock.collector.watching import LOOK_S, READ_S, Watched
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 ENVIRON = {"WEB_KEY": "WK_web", "HOOK": "whsec_hidden"}
 GOOD = """
@@ -55,8 +55,6 @@ concurrency = 2
 
 
 def settings_of(text: str, **environ: str) -> Settings:
-    from pathlib import Path
-
     return parse(Path("c.toml"), text.encode(), {**ENVIRON, **environ})
 
 
@@ -116,6 +114,26 @@ def test_no_secret_is_shown() -> None:
     with pytest.raises(BrokenFileError) as caught:
         settings_of(GOOD, HOOK="whsec hidden")
     assert "hidden" not in str(caught.value)
+
+
+def test_the_file_in_the_documents_is_a_good_one() -> None:
+    """It can be used as it stands there, and uses what the page says."""
+    page = (Path(__file__).parents[1] / "docs" / "collector.md").read_text("utf-8")
+    (text,) = re.findall(r"(?ms)^```toml\n(.*?)^```$", page)
+    names = re.findall(r"env:(\w+)", text)
+    settings = settings_of(text, **{name: f"key_{name}" for name in names})
+    assert settings.source_names == ("web", "shop", "legacy")
+    assert settings.outlets_of("web") == settings.outlets_of("shop") == ("product", "warehouse")
+    assert settings.disabled == ("legacy",)
+
+
+def test_every_key_of_a_file_is_documented() -> None:
+    """docs/collector.md names each that a table may have."""
+    page = (Path(__file__).parents[1] / "docs" / "collector.md").read_text("utf-8")
+    text = re.sub(r"(?ms)^```.*?^```$", "", page)
+    words = set(re.findall(r"[\w.]+", " ".join(re.findall(r"`([^`]+)`", text))))
+    keys = {*file._SOURCE_KEYS, *file._OUTLET_KEYS, *file._MATCHER_KEYS}
+    assert keys - {"rename"} | {"rename.events", "rename.properties"} <= words
 
 
 # -- what is wrong with it -----------------------------------------------------------------
