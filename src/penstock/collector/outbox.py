@@ -39,6 +39,7 @@ class Outbox:
 
     def __init__(self, outlet: Outlet, root: Path) -> None:
         self.outlet = outlet
+        self._dropped: list[DeadLetter] = []
         config = Config(
             journal=root,
             journal_max_bytes=outlet.backlog_bytes,
@@ -52,7 +53,7 @@ class Outbox:
         """
         Take an event over, if the destination is to have it.
 
-        At the cap it becomes a dead letter (``queue_full``), which can be replayed.
+        At the cap it becomes a dead letter (``queue_full``), which can be replayed, with `sync`.
 
         Raises:
             OSError: The disk is full or failing.
@@ -86,7 +87,7 @@ class Outbox:
             kind,
             flags,
         )
-        self._engine.journal.bury([letter])
+        self._dropped.append(letter)
 
     def sync(self) -> None:
         """
@@ -95,6 +96,9 @@ class Outbox:
         Raises:
             OSError: It refused.
         """
+        if self._dropped:
+            self._engine.journal.bury(self._dropped)
+            self._dropped = []
         self._engine.lane.sync()
 
     def ledger(self) -> Ledger:

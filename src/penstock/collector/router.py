@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from penstock.collector.file import Outlet, Settings
     from penstock.collector.sealing import Run
+    from penstock.collector.shaping import Routed
     from penstock.journal.ledger import Ledger
 
 _log = logging.getLogger("penstock.collector")
@@ -47,6 +48,9 @@ class Router:
         self._settings = settings
         self._outboxes: dict[str, Outbox] = {}
         self._run: Run | None = None
+        #: The run's events until all outboxes have them. Making them anew whenever a full disk has
+        #: the run offered again would scatter the heap, 17 MB at a time.
+        self._events: list[Routed] = []
         #: ``{outbox: events of the run looked at}``
         self._done: dict[str, int] = {}
         self.configure(settings)
@@ -75,12 +79,12 @@ class Router:
         """
         if run is not self._run:
             self._run, self._done = run, {}
-        if not self._outboxes or not len(run.events):
+            self._events = list(outgoing(run.events)) if self._outboxes else []
+        if not self._events:
             return
-        events = list(outgoing(run.events))
         for name, box in list(self._outboxes.items()):
             try:
-                for event in events[self._done.get(name, 0) :]:
+                for event in self._events[self._done.get(name, 0) :]:
                     if name in self._settings.outlets_of(event.source):
                         box.append(event)
                     self._done[name] = self._done.get(name, 0) + 1
@@ -88,6 +92,7 @@ class Router:
             except OSError:
                 self._mend(name, box)
                 raise
+        self._events = []
 
     def _mend(self, name: str, box: Outbox) -> None:
         """An outbox that could not be made on disk went on in memory: make it again."""
