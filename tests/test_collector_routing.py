@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
 import signal
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,6 +29,7 @@ from penstock.collector.router import Router
 from penstock.collector.sealing import prepare
 from penstock.journal import inspect, letters
 from penstock.journal._budget import Budget
+from penstock.journal._segment import DiskStore
 from test_collector_decoding import entry
 
 if TYPE_CHECKING:
@@ -261,6 +264,37 @@ def test_a_full_backlog_makes_dead_letters_that_can_be_replayed(
     router_of(outlet("one", sink))
     sink.wait_for_events(2)
     assert letters.find(store) == []
+
+
+def test_a_full_disk_makes_no_dead_letters(
+    router_of: Any, sink: FaultSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run is offered until there is room, however soon; everything is delivered then."""
+    router = router_of(outlet("one", sink))
+    run = run_of(*(track(number, properties={"x": "x" * 200_000}) for number in range(10)))
+    real = DiskStore.create
+
+    def full(self: DiskStore, number: int, *sizes: int) -> Any:
+        if number > 1:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(self, number, *sizes)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(DiskStore, "create", full)
+        for _ in range(3):
+            with pytest.raises(OSError, match="no space"):
+                router.take(run)
+
+    def taken() -> bool:
+        with suppress(OSError):
+            router.take(run)
+            return True
+        return False
+
+    wait_for(taken, "room")
+    sink.wait_for_events(10)
+    assert router.ledgers()["one"].dead == {}
+    assert sink.duplicates == {}
 
 
 def test_a_run_that_is_taken_again_is_not_appended_again(router_of: Any, sink: FaultSink) -> None:

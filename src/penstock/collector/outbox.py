@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from penstock.config import Config
 from penstock.delivery.engine import Engine, make_log
 from penstock.journal._dead import DeadLetter
-from penstock.journal.lane import JournalFull
+from penstock.journal.lane import RETRY_CREATE_S, JournalFull
 from penstock.journal.record import FLAG_SELECTIVE
 from penstock.kinds import BY_WIRE
 
@@ -40,6 +40,8 @@ class Outbox:
     def __init__(self, outlet: Outlet, root: Path) -> None:
         self.outlet = outlet
         self._dropped: list[DeadLetter] = []
+        #: By the monotonic clock: until then the lane says full without asking the disk again.
+        self._unsure_until = 0.0
         config = Config(
             journal=root,
             journal_max_bytes=outlet.backlog_bytes,
@@ -67,6 +69,8 @@ class Outbox:
             self._engine.lane.append(kind, flags, int(time.time()), payload)
         except JournalFull as full:
             if not full.limit_bytes:
+                self._unsure_until = time.monotonic() + RETRY_CREATE_S
+            if time.monotonic() < self._unsure_until:
                 raise OSError(errno.ENOSPC, "no space for the outbox") from full
             self._drop(kind, flags, payload)
         if not self._engine.lane.durable:
