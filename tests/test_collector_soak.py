@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 SECONDS = proving.scale(8.0, 180.0)
 #: Memory that comes with the first requests, and what the ids of the window take.
-_ALLOWED_MIB = 24
+_ALLOWED_MIB = proving.scale(96, 24)
 
 
 def resident_mib(pid: int) -> float:
