@@ -20,6 +20,8 @@ from penstock.errors import DeliveryError, ShutdownError
 from penstock.transport import TransportError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from penstock._log import Log
     from penstock.config import Callback, Clock
     from penstock.delivery._job import Item, Job
@@ -54,6 +56,8 @@ class Sender:
         self._clock = clock
         self._log = log
         self._callback = callback
+        #: Told of every attempt: `(job, resolution, status)`; must not raise.
+        self.observer: Callable[[Job, Resolution, int | None], None] | None = None
         #: No request may last beyond this moment (monotonic seconds); None for no such bound.
         self.deadline: float | None = None
 
@@ -133,6 +137,8 @@ class Sender:
 
     def _report(self, pump: Pump, job: Job, resolution: Resolution, status: int | None) -> None:
         name, count = pump.destination.name, len(job.items)
+        if self.observer is not None:
+            self.observer(job, resolution, status)
         answer = resolution.detail or "no answer" if status is None else f"HTTP {status}"
         self._log.detail("%s: %d events, attempt %d: %s", name, count, job.attempts, answer)
         if resolution.retry and not resolution.reroute:

@@ -59,10 +59,11 @@ class Engine:
             Pump(destination, setting, self.journal, clock, log)
             for destination, setting in zip(destinations, settings, strict=True)
         ]
+        self.sender = Sender(self.transport, clock, log, config.callback)
         self.worker = Worker(
             self.journal,
             self.pumps,
-            Sender(self.transport, clock, log, config.callback),
+            self.sender,
             clock,
             log,
             interval=min((setting.interval for setting in settings), default=1.0),
