@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import errno
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from penstock.collector.attempts import Attempts
 from penstock.config import Config
-from penstock.delivery.engine import Engine, make_log
+from penstock.delivery.engine import Engine, journal_directory, make_log
 from penstock.journal._dead import DeadLetter
 from penstock.journal.lane import RETRY_CREATE_S, JournalFull
 from penstock.journal.record import FLAG_SELECTIVE
@@ -49,6 +51,10 @@ class Outbox:
             concurrency=outlet.concurrency,
         )
         self._engine = Engine([outlet.destination], config, make_log(config))
+        named = {outlet.destination.id: outlet.destination.name}
+        self._journal = journal_directory(root, named)
+        self._changed = 0
+        self._engine.sender.observer = Attempts(self._journal, outlet.destination.name).note
         self._engine.worker.wake()  # adopt what a predecessor left, also if nothing new comes
 
     def append(self, event: Routed) -> None:
@@ -92,6 +98,14 @@ class Outbox:
             flags,
         )
         self._dropped.append(letter)
+
+    def look(self) -> None:
+        """Deliver at once what somebody else put into the journal, as a replay does."""
+        with suppress(FileNotFoundError):
+            changed = self._journal.stat().st_mtime_ns
+            if changed != self._changed:
+                self._changed = changed
+                self._engine.worker.begin_flush()
 
     def sync(self) -> None:
         """

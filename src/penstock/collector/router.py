@@ -102,6 +102,11 @@ class Router:
             box.close(0.0)
             self._outboxes[name] = Outbox(box.outlet, self._root)
 
+    def look(self) -> None:
+        """Have the outboxes take up what was put into them by others."""
+        for box in self._outboxes.values():
+            box.look()
+
     def ledgers(self) -> dict[str, Ledger]:
         """Each destination's account in this process, by its table."""
         return {name: box.ledger() for name, box in self._outboxes.items()}

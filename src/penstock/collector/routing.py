@@ -34,7 +34,8 @@ class Routing:
         self.router = Router(layout.outbox, self._watched.settings)
 
     def look(self) -> None:
-        """Go by the file as it is now, if it changed and can be used."""
+        """Go by the file as it is now, if it changed and can be used, and see to replays."""
         if self._watched.changed():
             self.router.configure(self._watched.settings)
             _log.warning("the configuration file changed: going by it from now on")
+        self.router.look()

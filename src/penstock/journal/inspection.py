@@ -21,9 +21,11 @@ from penstock.journal.ledger import DestinationLedger, Ledger
 from penstock.journal.memory import lane_ledger
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from penstock.journal._segment import Segment
+    from penstock.journal.record import Record
 
 _CURSOR_PREFIX = "cursor-"
 _READ_RECORDS = 1000
@@ -82,6 +84,51 @@ def inspect(directory: Path) -> list[Inspected]:
     if _is_journal(directory):
         return [_journal(directory)]
     return [_journal(path) for path in sorted(directory.iterdir()) if _is_journal(path)]
+
+
+def names(directory: Path) -> set[str]:
+    """The names of the destinations that a journal has, or had, events for."""
+    cursors = directory.glob(f"{LANE_PREFIX}*/{_CURSOR_PREFIX}*")
+    retired = _retired(directory / RETIRED).values()
+    return {_named(file)[1] for file in cursors}.union(*(x.destinations for x in retired))
+
+
+def waiting(directory: Path) -> Iterator[tuple[str, Record]]:
+    """
+    What is not settled in one journal, lane by lane.
+
+    Args:
+        directory: The journal.
+
+    Returns:
+        ``(destination name, record)``
+    """
+    retired = _retired(directory / RETIRED)
+    for path in sorted(directory.glob(f"{LANE_PREFIX}*")):
+        if path.name in retired:
+            continue
+        destinations = dict(_named(file) for file in sorted(path.glob(f"{_CURSOR_PREFIX}*")))
+        store = _Copies(path)
+        lane = Lane(lambda store=store: store, Budget(0), destinations)  # type: ignore[misc]
+        lane.adopt(store)
+        try:
+            for identity, name in destinations.items():
+                yield from ((name, record) for record in _unsettled(lane, identity))
+        finally:
+            lane.close()
+
+
+def _unsettled(lane: Lane, identity: str) -> Iterator[Record]:
+    cursor = lane.cursor(identity)
+    for hole in cursor.holes:
+        yield from lane.reread(hole)
+    position = cursor.head
+    while True:
+        chunk = lane.read(position, _READ_RECORDS, _READ_BYTES)
+        yield from chunk.records
+        if not chunk.records and chunk.after == position:
+            return
+        position = chunk.after
 
 
 def _is_journal(path: Path) -> bool:
