@@ -34,6 +34,7 @@ PLACES = {
         "check_config", "check_config_command", "Check a collector's configuration file."
     ),
     "events": Place("events", "events_command", "Show what a collector has stored."),
+    "trace": Place("trace", "trace_command", "Tell the whole story of one event."),
     "query": Place("query", "query_command", "Ask what a collector has stored, in SQL."),
     "compact": Place("compact", "compact_command", "Merge a collector's files."),
     "delete-user": Place("delete_user", "delete_user_command", "Delete all events of a user."),

@@ -55,13 +55,18 @@ def _draw(console: Console, rows: Sequence[Mapping[str, Any]], columns: list[str
     console.print(table)
 
 
+def plain_text(text: str) -> str:
+    """A text that a terminal shows and does not obey."""
+    return "".join(char if char.isprintable() else "�" for char in text)
+
+
 def _cell(value: object) -> str:
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%d %H:%M:%S")
     if isinstance(value, int):
         return f"{value:,}"
     text = "" if value is None else value if isinstance(value, str) else _json(value)
-    printable = "".join(char if char.isprintable() else "�" for char in text)
+    printable = plain_text(text)
     return printable if len(printable) <= _MOST_SHOWN else printable[: _MOST_SHOWN - 1] + "…"
 
 

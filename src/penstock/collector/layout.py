@@ -14,6 +14,7 @@ Where things are in a store.
         outbox/<digest>/...            a journal per destination, see `penstock.collector.router`
         requests/<UUID>.json           what somebody wants done, see `penstock.collector.wishes`
         deletions/<UUID>.json          what was deleted on request, without the data
+        recent/lane-<UUIDv7>/...       requests that are sealed, kept a while for the debugger
 
 A file is called ``<number>-<first>-<last>-<rows>.parquet``: its number, the milliseconds since 1970
 at which its first and its last row arrived, and how many there are. So the newest rows can be found
@@ -116,6 +117,11 @@ class Layout(NamedTuple):
     def deletions(self) -> Path:
         """What was deleted on request."""
         return self.root / "deletions"
+
+    @property
+    def recent(self) -> Path:
+        """Requests that are sealed already, see `penstock.collector.recent`."""
+        return self.root / "recent"
 
     def fresh(self, table: str) -> Path:
         """The directory of a table's fresh files."""

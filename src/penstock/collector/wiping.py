@@ -2,7 +2,8 @@
 Overwriting what the log holds of requests that are sealed.
 
 A segment is deleted when all of it is sealed; the one being written stays, with requests whose
-events may just have been deleted from the files. Their payloads are overwritten in place. The
+events may just have been deleted from the files. Their payloads are overwritten in place, and
+what the debugger kept of earlier ones (`penstock.collector.recent`) goes as a whole. The
 records stay records, with their ordinals and a checksum that holds, so whoever follows the lane
 walks over them.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from penstock.collector import recent
 from penstock.collector.catalog import sync_all
 from penstock.collector.log import REQUEST
 from penstock.collector.reading import lane_paths
@@ -36,6 +38,7 @@ def wipe_log(layout: Layout, lanes: Mapping[str, int]) -> None:
     Raises:
         OSError: The disk is failing.
     """
+    recent.forget(layout)
     for lane in lane_paths(layout.log):
         for segment in sorted(lane.glob(f"*{SUFFIX}")):
             try:
