@@ -51,11 +51,12 @@ test-%: .venv-sdks/.stamp
 	elif [ -n "$(REQUIRED)" ]; then .ci/python $*; \
 	else echo "skipped: there is no Python $* here (REQUIRED=1 makes this a failure)"; fi
 
-debian:  ## What the tests need from apt: a venv for python3, a compiler, ip to break networks, Redis.
+debian:  ## What the tests need from apt: a venv for python3, a compiler, ip to break networks, Redis, a browser.
 	@python3 -c 'import ensurepip, venv' 2>/dev/null || apt-get install --yes python3-venv
 	@command -v cc >/dev/null || apt-get install --yes gcc python3-dev
 	@command -v ip >/dev/null || apt-get install --yes iproute2
 	@command -v redis-server >/dev/null || apt-get install --yes redis-server
+	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || apt-get install --yes chromium chromium-driver
 
 clean:
 	rm -rf .venv .venv-* build dist src/*.egg-info src/penstock/_native.*.so .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import threading
+import urllib.request
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -63,9 +64,13 @@ def everything() -> None:
     with subprocess.Popen(serve, stdout=subprocess.PIPE, text=True) as collector:
         try:
             assert collector.stdout
-            address = json.loads(collector.stdout.readline())["url"].removeprefix("http://")
+            told = json.loads(collector.stdout.readline())
+            address = told["url"].removeprefix("http://")
             to = f"collector://demo@{address}"
             command("send", "track", "--user-id", "u1", "--event", "Wheel Installed", "--to", to)
+            for path in ("/", "/static/debugger.css"):
+                with urllib.request.urlopen(told["debugger"] + path, timeout=30) as page:
+                    assert page.read(), path
         finally:
             collector.terminate()
     stored = [json.loads(line) for line in command("events", "--store", "store").splitlines()]

@@ -54,7 +54,7 @@ def children(pid: int) -> list[int]:
 
 
 def role_of(pid: int) -> str:
-    """What a process of the collector is: ``pipeline`` or ``worker``; empty when it has ended."""
+    """``pipeline``, ``worker`` or ``debugger``, of a collector's process; empty when it ended."""
     with contextlib.suppress(OSError):
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         if b"penstock.collector" in words:
@@ -85,6 +85,7 @@ class ServedCollector:
         hasty: Seal and merge all the time, so that whatever happens, happens meanwhile.
         workers: Processes that take requests.
         port: Where to listen; 0 takes a free one.
+        debugger: Whether it serves its pages.
         options: Further ones of the command.
     """
 
@@ -95,8 +96,10 @@ class ServedCollector:
         hasty: bool = False,
         workers: int = 1,
         port: int = 0,
+        debugger: bool = False,
     ) -> None:
         serve = ["-m", "penstock", "serve", "--port", str(port), "--workers", str(workers)]
+        serve.append("--debugger" if debugger else "--no-debugger")
         own = ["-c", _HASTY, str(store), str(workers), str(port)]
         self.process = subprocess.Popen(
             [sys.executable, *(own if hasty else [*serve, "--store", str(store), *options])],

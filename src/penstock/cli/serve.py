@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +12,7 @@ from penstock.cli._exit import Exit, epilog
 from penstock.cli._output import Output, json_option
 from penstock.cli._store import store_option
 from penstock.collector import CollectorConfig, Limits, Retention, Sources, serve
+from penstock.collector.config import Debugger, digest_of
 from penstock.collector.logs import FORMATS, set_up
 
 if TYPE_CHECKING:
@@ -89,6 +90,38 @@ if TYPE_CHECKING:
     help="Days that events are kept, or those of one source; may be repeated. For ever by default.",
 )
 @click.option(
+    "--debugger/--no-debugger",
+    default=True,
+    show_default=True,
+    help="Serve web pages that show what arrives.",
+)
+@click.option(
+    "--debugger-host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address the debugger listens on; another than loopback needs a token.",
+)
+@click.option(
+    "--debugger-port",
+    type=click.IntRange(0, 65535),
+    help="Port the debugger listens on; 0 takes a free one. The default is the one after --port, "
+    "or a free one if that is taken.",
+)
+@click.option(
+    "--debugger-token",
+    metavar="TOKEN",
+    envvar="PENSTOCK_DEBUGGER_TOKEN",
+    help="What to show to see the debugger; 16 characters at least. PENSTOCK_DEBUGGER_TOKEN keeps "
+    "it out of the process list.",
+)
+@click.option(
+    "--debugger-name",
+    "debugger_names",
+    metavar="NAME",
+    multiple=True,
+    help="A host name the debugger may be asked for by, such as that of a proxy; may be repeated.",
+)
+@click.option(
     "--log-format",
     type=click.Choice(FORMATS),
     default="text",
@@ -111,6 +144,7 @@ def serve_command(
     keeps: tuple[str, ...],
     log_format: str,
     as_json: bool,
+    **debugger: Any,
 ) -> None:
     """
     Run a collector on this machine, until it is interrupted.
@@ -131,16 +165,32 @@ def serve_command(
         limits=Limits(events_per_second=rate),
         log_format=log_format,
         retention=Retention.parse(keeps),
+        debugger=_debugger(**debugger),
     )
     set_up(log_format, "server")
     output = Output(as_json=as_json)
     serve(config, ready=lambda address: _announce(output, address))
 
 
+def _debugger(
+    *,
+    debugger: bool,
+    debugger_host: str,
+    debugger_port: int | None,
+    debugger_token: str | None,
+    debugger_names: tuple[str, ...],
+) -> Debugger | None:
+    if not debugger:
+        return None
+    token = digest_of(debugger_token) if debugger_token else ""
+    return Debugger(host=debugger_host, port=debugger_port, token=token, names=debugger_names)
+
+
 def _announce(output: Output, address: Address) -> None:
     def human(console: Console) -> None:
         who = "any write key" if address.open else "known write keys"
         console.print(f"collecting on {address.url} into {address.store} ({who})", markup=False)
+        if address.debugger:
+            console.print(f"debugger on {address.debugger}", markup=False)
 
-    data = {"url": address.url, "store": address.store, "open": address.open, "pid": os.getpid()}
-    output.show(data, human)
+    output.show({**address._asdict(), "pid": os.getpid()}, human)

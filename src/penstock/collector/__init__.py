@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from penstock.collector.config import (
     CollectorConfig,
     Compaction,
+    Debugger,
     Limits,
     Retention,
     Sealing,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CollectorConfig",
     "Compaction",
+    "Debugger",
     "Filter",
     "Limits",
     "Retention",

@@ -14,6 +14,10 @@ if __name__ == "__main__":
         from penstock.collector.worker import run_worker
 
         run_worker(arguments)
+    elif role == "debugger":
+        from penstock.collector.pages.process import run_debugger
+
+        run_debugger(int(arguments))
     else:
         from penstock.collector.process import run_pipeline
 

@@ -47,7 +47,7 @@ class Child:
     A process, started again whenever it dies.
 
     Args:
-        role: What it is: ``pipeline`` or ``worker``.
+        role: What it is: ``pipeline``, ``worker`` or ``debugger``.
         config: Handed over on its standard input.
         arguments: JSON on its command line.
         fds: Open files it inherits.

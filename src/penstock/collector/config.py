@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 from pathlib import Path  # noqa: TC003 - msgspec reads the annotation
 from typing import TYPE_CHECKING
@@ -21,6 +22,8 @@ MIB = 1024 * KIB
 GIB = 1024 * MIB
 #: Digits that a number of days may have: more lies before all calendars.
 _DAYS_DIGITS = 5
+#: Characters of a debugger's token.
+LEAST_TOKEN = 16
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,6 +144,51 @@ class Keeping(msgspec.Struct, frozen=True, kw_only=True):
     retention: Retention = Retention()
 
 
+class Debugger(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    The web pages that show what arrives.
+
+    Raises:
+        ConfigError: See `checked`.
+    """
+
+    host: str = "127.0.0.1"
+    #: 0 takes any free port; None the one after the collector's if it is free, or else any.
+    port: int | None = None
+    #: `digest_of` the token to be shown; empty lets everybody look who can reach it.
+    token: str = ""
+    #: Names it may be asked for by, besides addresses and ``localhost``: a proxy's, for instance.
+    names: tuple[str, ...] = ()
+    #: Bytes of requests kept after they were sealed; 0 keeps none.
+    kept_bytes: int = 256 * MIB
+
+    def checked(self) -> Debugger:
+        """
+        Itself, if it can be served.
+
+        Raises:
+            ConfigError: The port is none, or others could look without a token.
+        """
+        if not 0 <= (self.port or 0) <= 65535:  # noqa: PLR2004 - what a TCP port is
+            raise ConfigError("debugger.port", self.port, "a port is between 0 and 65535")
+        if not is_loopback(self.host) and not self.token:
+            reason = "this host can be reached from outside: the debugger needs a token there"
+            raise ConfigError("debugger.host", self.host, reason)
+        return self
+
+
+def digest_of(token: str) -> str:
+    """
+    A debugger's token as it is kept: nothing that can be turned back.
+
+    Raises:
+        ConfigError: It is so short that somebody may guess it.
+    """
+    if len(token) < LEAST_TOKEN:
+        raise ConfigError("debugger.token", "…", f"a token has {LEAST_TOKEN} characters at least")
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
 class CollectorConfig(msgspec.Struct, frozen=True, kw_only=True):
     """
     Everything `penstock serve` can be told.
@@ -173,6 +221,8 @@ class CollectorConfig(msgspec.Struct, frozen=True, kw_only=True):
     window: Window = Window()
     compaction: Compaction = Compaction()
     retention: Retention = Retention()
+    #: None serves no pages.
+    debugger: Debugger | None = None
 
     @property
     def keeping(self) -> Keeping:
@@ -199,6 +249,8 @@ class CollectorConfig(msgspec.Struct, frozen=True, kw_only=True):
         if self.log_format not in FORMATS:
             raise ConfigError("log_format", self.log_format, f"one of {', '.join(FORMATS)}")
         Proxies(self.trusted_proxies)
+        if self.debugger is not None:
+            self.debugger.checked()
         if is_loopback(self.host):
             return self
         if not self.allow_remote:

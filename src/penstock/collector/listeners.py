@@ -19,7 +19,7 @@ from penstock.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from penstock.collector.config import CollectorConfig
+    from penstock.collector.config import CollectorConfig, Debugger
 
 #: Connections that may wait for a worker.
 BACKLOG = 2048
@@ -44,6 +44,34 @@ def listening(config: CollectorConfig) -> Iterator[list[socket.socket]]:
         except _TakenError as error:
             where = f"{config.host}:{config.port}"
             raise ConfigError("port", where, f"cannot listen there: {error}") from error
+
+
+@contextmanager
+def listening_beside(debugger: Debugger, port: int) -> Iterator[socket.socket]:
+    """
+    The debugger's socket.
+
+    Args:
+        debugger: Where it wants to listen.
+        port: To be tried first if it has no wish.
+
+    Raises:
+        ConfigError: The port it wants is taken.
+    """
+    last: OSError | None = None
+    for wanted in (port, 0) if debugger.port is None else (debugger.port,):
+        try:
+            made = _socket(debugger.host, wanted, shared=False)
+        except (OSError, OverflowError) as error:
+            last = error if isinstance(error, OSError) else OSError(str(error))
+            continue
+        with made:
+            made.listen(BACKLOG)
+            yield made
+            return
+    where = f"{debugger.host}:{debugger.port or port}"
+    reason = f"cannot listen there: {last and (last.strerror or last)}"
+    raise ConfigError("debugger.port", where, reason)
 
 
 class _TakenError(Exception):

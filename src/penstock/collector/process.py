@@ -14,6 +14,7 @@ from penstock.collector.meters import PIPELINE_RESTARTS, PIPELINE_UP
 from penstock.journal._locks import FileLock
 
 if TYPE_CHECKING:
+    import socket
     import threading
 
     from penstock.collector.config import CollectorConfig
@@ -36,6 +37,11 @@ def start_pipeline(config: CollectorConfig, meter: Meter) -> Child:
         meter.add(PIPELINE_RESTARTS)
 
     return Child("pipeline", config, on_start=lambda: meter.set(PIPELINE_UP, 1), on_death=died)
+
+
+def start_debugger(config: CollectorConfig, listener: socket.socket) -> Child:
+    """Start the debugger, which answers on *listener*."""
+    return Child("debugger", config, str(listener.fileno()), fds=(listener.fileno(),))
 
 
 def run_pipeline() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import signal
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,11 +19,11 @@ import msgspec
 from penstock.collector.board import Board
 from penstock.collector.file import read
 from penstock.collector.layout import Layout
-from penstock.collector.listeners import listening
+from penstock.collector.listeners import listening, listening_beside
 from penstock.collector.log import LaneLog
 from penstock.collector.logs import FACTS
 from penstock.collector.meters import Meter
-from penstock.collector.process import start_pipeline
+from penstock.collector.process import start_debugger, start_pipeline
 from penstock.collector.supervisor import Supervisor
 from penstock.collector.worker import Worker
 from penstock.errors import ConfigError, MissingExtraError, PenstockError
@@ -40,7 +40,9 @@ _log = logging.getLogger("penstock.collector")
 
 #: Seconds the pipeline gets to seal what there is; what is left waits in the log.
 _DRAIN_S = 60.0
-_NEEDED = ("httptools", "pyarrow", "duckdb", "prometheus_client")
+#: Seconds the debugger gets to say goodbye to its viewers.
+_LEAVE_S = 5.0
+_NEEDED = ("httptools", "pyarrow", "duckdb", "prometheus_client", "starlette", "jinja2")
 
 
 class StoreBusyError(PenstockError):
@@ -57,6 +59,8 @@ class Address(NamedTuple):
     store: str
     #: Whether any key is good.
     open: bool
+    #: Of the debugger; empty when there is none.
+    debugger: str = ""
 
 
 def serve(
@@ -82,8 +86,16 @@ def serve(
     layout = Layout(config.store)
     lock = _locked(layout)
     try:
-        with listening(config) as listeners:
-            _run(config, listeners, ready)
+        with ExitStack() as stack:
+            listeners = stack.enter_context(listening(config))
+            if config.debugger is not None:
+                beside = listeners[0].getsockname()[1] + 1
+                pages = stack.enter_context(listening_beside(config.debugger, beside))
+                child = start_debugger(config, pages)
+                stack.callback(child.stop, _LEAVE_S)
+                _run(config, listeners, ready, url_of(pages))
+            else:
+                _run(config, listeners, ready)
     finally:
         lock.release()
 
@@ -135,13 +147,19 @@ def _run(
     config: CollectorConfig,
     listeners: list[socket.socket],
     ready: Callable[[Address], None],
+    debugger: str = "",
 ) -> None:
     board = Board.create(config.workers + 1)
-    address = _address(config, listeners[0])
+    address = Address(url_of(listeners[0]), str(config.store), config.sources.open, debugger)
     pipeline = start_pipeline(config, Meter(board.row(config.workers)))
 
     def started() -> None:
-        facts = {"url": address.url, "workers": config.workers, "store": address.store}
+        facts = {
+            "url": address.url,
+            "workers": config.workers,
+            "store": address.store,
+            "debugger": address.debugger,
+        }
         _log.info("collecting", extra={FACTS: facts})
         ready(address)
 
@@ -160,10 +178,11 @@ def _run(
         _log.info("stopped", extra={FACTS: {"sealed": sealed}})
 
 
-def _address(config: CollectorConfig, listener: socket.socket) -> Address:
+def url_of(listener: socket.socket) -> str:
+    """Where a socket can be reached."""
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
-    return Address(f"http://{shown}:{port}", str(config.store), config.sources.open)
+    return f"http://{shown}:{port}"
 
 
 @contextmanager
