@@ -321,6 +321,7 @@ def _at(ordered: list[float], share: float) -> float:
 def collector(store: Path, *options: str) -> Iterator[tuple[int, int]]:
     """A served collector: ``(port, process id)``."""
     command = [sys.executable, "-m", "penstock", "serve", "--port", "0", "--store", str(store)]
+    command.append("--no-debugger")  # its cost is told in docs/debugger.md
     process = subprocess.Popen([*command, *options], stdout=subprocess.PIPE, env=os.environ)
     assert process.stdout is not None
     told = json.loads(process.stdout.readline())
