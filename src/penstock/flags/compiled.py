@@ -7,24 +7,57 @@ share it without a lock; a reader that holds one finishes on it.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
+from penstock.flags._building import Builder, malformed
+from penstock.flags._cycles import Cycles, cohort_node, flag_node, named_in
+from penstock.flags._filters import Workshop
+from penstock.flags._run import Run
+from penstock.flags._signals import Signal
+from penstock.flags.decision import FLAG_MISSING, MISSING_CONTEXT, Decision
+from penstock.flags.definitions import Flag
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
 
-    from penstock.flags.decision import Decision
-    from penstock.flags.definitions import Definitions
+    from penstock.flags._cycles import Node
+    from penstock.flags._flag import CompiledFlag
+    from penstock.flags.definitions import Definitions, Malformed
     from penstock.flags.person import Person
+
+_log = logging.getLogger("penstock.flags")
 
 
 class CompiledFlags:
-    """What `compile_flags` makes."""
+    """
+    What `compile_flags` makes.
 
-    definitions: Definitions
-    #: ``{flag key: reason}`` of active flags that can never (fully) be decided here, for one
-    #: warning per changed set.
-    unsupported: Mapping[str, str]
+    Args:
+        definitions: What was compiled.
+    """
+
+    def __init__(self, definitions: Definitions) -> None:
+        #: What was compiled.
+        self.definitions = definitions
+        cycles = Cycles(dict(_edges(definitions)))
+        workshop = Workshop(
+            definitions.cohorts,
+            frozenset(definitions.flags),
+            explicit=definitions.property_matching_version == 2,  # noqa: PLR2004 - its name
+            circular=cycles.circular,
+            evaluate=self._dependency,
+        )
+        types = definitions.group_type_mapping
+        self._flags = {
+            key: _compiled(flag, types, workshop) for key, flag in definitions.flags.items()
+        }
+        #: ``{flag key: reason}`` of flags that can never, or never fully, be decided here: for
+        #: one warning per changed set.
+        self.unsupported: Mapping[str, str] = {
+            key: flag.unsupported for key, flag in self._flags.items() if flag.unsupported
+        }
 
     def evaluate(self, key: str, person: Person, now: datetime | None = None) -> Decision:
         """
@@ -35,7 +68,10 @@ class CompiledFlags:
             person: Who it is for.
             now: The clock for relative dates, aware; None is the current time.
         """
-        raise NotImplementedError
+        flag = self._flags.get(key)
+        if flag is None:
+            return Decision(key=key, value=None, reason=FLAG_MISSING)
+        return _decided(flag, Run(person, now, {} if flag.memorable else None))
 
     def evaluate_all(
         self, person: Person, keys: Iterable[str] | None = None, now: datetime | None = None
@@ -48,15 +84,75 @@ class CompiledFlags:
         Returns:
             ``{flag key: decision}`` in the order of the definitions.
         """
-        raise NotImplementedError
+        run = Run(person, now, {}, {})
+        flags = self._flags
+        if keys is not None:
+            wanted = set(keys)
+            flags = {key: flag for key, flag in flags.items() if key in wanted}
+        decisions = {}
+        for key, flag in flags.items():
+            if flag.dependent:
+                run.begin()
+            decision = decisions[key] = _decided(flag, run)
+            if decision.value is not None and run.clean:
+                run.shared[key] = decision.value  # type: ignore[index] # given above
+        return decisions
+
+    def flag(self, key: str) -> CompiledFlag | None:
+        """The compiled flag, for explanations; None when it is not defined."""
+        return self._flags.get(key)
+
+    def _dependency(self, key: str, run: Run) -> bool | str | Signal:
+        """The value of a flag that another one names; see `Run` for what is remembered."""
+        shared = run.shared
+        if shared is not None and key in shared:
+            run.seen[key] = shared[key]
+            return shared[key]
+        result = self._flags[key].decide(run)
+        if isinstance(result, Signal):
+            if not result.server:
+                run.learn(key, None)
+            return result
+        run.learn(key, result.value)
+        return result.value or False  # never None: that is what signals are for
 
 
-def compile_flags(definitions: Definitions, previous: CompiledFlags | None = None) -> CompiledFlags:
-    """
-    Decide what can be decided without a person; never raises.
+def compile_flags(definitions: Definitions) -> CompiledFlags:
+    """Decide what can be decided without a person; never raises."""
+    return CompiledFlags(definitions)
 
-    Args:
-        definitions: From `parse_definitions`.
-        previous: What was compiled before: flags that did not change are taken over.
-    """
-    raise NotImplementedError
+
+def _decided(flag: CompiledFlag, run: Run) -> Decision:
+    who = run.person.distinct_id
+    if not who and who != 0 and flag.source.active:
+        return flag.undecided[MISSING_CONTEXT]
+    try:
+        result = flag.decide(run)
+    except Exception:  # noqa: BLE001 - a border: nothing leaves the evaluator
+        # Strange definitions were refused when they were compiled: this is a strange person.
+        _log.debug("flag %s cannot be evaluated", flag.source.key, exc_info=True)
+        return flag.undecided[MISSING_CONTEXT]
+    return flag.undecided[result.reason] if isinstance(result, Signal) else result
+
+
+def _compiled(
+    flag: Flag | Malformed, group_types: Mapping[str, str], workshop: Workshop
+) -> CompiledFlag:
+    if not isinstance(flag, Flag):
+        return malformed(flag)
+    try:
+        return Builder(flag, group_types, workshop).build()
+    except (RecursionError, OverflowError, ValueError):
+        _log.debug("flag %s cannot be compiled", flag.key, exc_info=True)
+        return malformed(flag)
+
+
+def _edges(definitions: Definitions) -> Iterator[tuple[Node, list[Node]]]:
+    """What each cohort and flag names."""
+    for name, group in definitions.cohorts.items():
+        yield cohort_node(name), list(named_in(group))
+    for key, flag in definitions.flags.items():
+        filters = flag.filters if isinstance(flag, Flag) else None
+        conditions = (filters.conditions if filters else None) or ()
+        named = [n for each in conditions for prop in each.properties or () for n in named_in(prop)]
+        yield flag_node(key), named

@@ -1,18 +1,23 @@
 """
 Flag definitions as a provider sends them, typed.
 
-Tolerant: a flag that does not have the shape is kept as `Malformed` and can spoil nobody's answer but its own. Fields that are null count as absent.
+Tolerant: a flag that does not have the shape is kept as `Malformed` and can spoil nobody's answer
+but its own. Fields that are null count as absent.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import json
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from penstock.errors import ValidationError
+
+#: Where a flag may be evaluated.
+RUNTIMES = ("all", "client", "server")
 
 
 class Condition(msgspec.Struct, frozen=True):
@@ -33,7 +38,7 @@ class Variant(msgspec.Struct, frozen=True):
 
     key: str
     #: 0 to 100.
-    rollout_percentage: float = 0.0
+    rollout_percentage: float
 
 
 class Multivariate(msgspec.Struct, frozen=True):
@@ -45,7 +50,7 @@ class Multivariate(msgspec.Struct, frozen=True):
 class Holdout(msgspec.Struct, frozen=True):
     """People kept out of every experiment of this id."""
 
-    id: int | str | None = None
+    id: int | float | str | None = None
     #: 0 to 100.
     exclusion_percentage: float | None = None
 
@@ -75,11 +80,11 @@ class Flag(msgspec.Struct, frozen=True):
     #: Of the definition: counts its changes.
     version: int | None = None
     active: bool = False
-    ensure_experience_continuity: bool = False
+    ensure_experience_continuity: bool | None = None
     bucketing_identifier: Any = None
     has_experiment: bool | None = None
-    #: ``all``, ``client`` or ``server``.
-    evaluation_runtime: str = "all"
+    #: One of `RUNTIMES`; anything else is ``all``.
+    evaluation_runtime: Any = "all"
     filters: Filters | None = None
 
 
@@ -91,7 +96,9 @@ class Malformed(msgspec.Struct, frozen=True):
     why: str
     id: int | None = None
     version: int | None = None
-    evaluation_runtime: str = "all"
+    evaluation_runtime: Any = "all"
+    #: An inactive flag is never malformed: it is off, whatever else it says.
+    active: bool = True
 
 
 class Definitions(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,4 +128,58 @@ def parse_definitions(body: bytes | str | Mapping[str, Any]) -> Definitions:
     Raises:
         ValidationError: It is not JSON, not an object, or has no list ``flags``.
     """
-    raise NotImplementedError
+    content = _decoded(body) if isinstance(body, bytes | str) else body
+    source = content.get("flags") if isinstance(content, Mapping) else None
+    if not isinstance(source, list):
+        raise ValidationError("flags", "definitions are an object with a list of flags")
+    flags = {flag.key: flag for flag in map(_flag, source) if flag is not None}
+    return Definitions(
+        flags=flags,
+        group_type_mapping=_texts(content.get("group_type_mapping")),
+        cohorts=_object(content.get("cohorts")),
+        property_matching_version=2 if _is_two(content.get("property_matching_version")) else 1,
+        minimal_flag_called_events=content.get("minimal_flag_called_events") is True,
+        source=tuple(source),
+    )
+
+
+def _decoded(body: bytes | str) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise ValidationError("flags", f"definitions are JSON: {error}") from error
+
+
+def _flag(source: Any) -> Flag | Malformed | None:
+    """One flag; None when it has not even a key."""
+    key = source.get("key") if isinstance(source, dict) else None
+    if not isinstance(key, str):
+        return None
+    try:
+        return msgspec.convert({**source, "active": bool(source.get("active"))}, Flag)
+    except (msgspec.ValidationError, RecursionError) as error:
+        return _malformed(source, str(error))
+
+
+def _malformed(source: Mapping[str, Any], why: str) -> Flag | Malformed:
+    """What can be read of it: an inactive flag is off, however strange its filters."""
+    identity, version = (_integer(source.get(name)) for name in ("id", "version"))
+    if not source.get("active"):
+        return Flag(source["key"], identity, version)
+    return Malformed(source["key"], why, identity, version, source.get("evaluation_runtime"))
+
+
+def _integer(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _texts(value: Any) -> Mapping[str, str]:
+    return {key: text for key, text in _object(value).items() if isinstance(text, str)}
+
+
+def _is_two(value: Any) -> bool:
+    return isinstance(value, int | float) and value == 2 and not isinstance(value, bool)  # noqa: PLR2004 - the version's name

@@ -1,0 +1,199 @@
+"""One flag compiled: from a pass to a decision, or a signal that there is none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+from penstock.flags._buckets import HOLDOUT_PREFIX, beyond, digest
+from penstock.flags._signals import INCONCLUSIVE, MISSING, SERVER, UNSUPPORTED, Signal, stronger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from penstock.flags._conditions import Check, CompiledCondition
+    from penstock.flags._run import Run
+    from penstock.flags.decision import Decision
+    from penstock.flags.definitions import Flag, Malformed
+
+Result: TypeAlias = "Decision | Signal"
+Decide: TypeAlias = "Callable[[Run], Result]"
+
+
+class Subject(NamedTuple):
+    """Who a flag is about: what is bucketed, and the properties its filters look at."""
+
+    who: str
+    properties: Mapping[str, Any]
+
+
+class CompiledFlag(NamedTuple):
+    """A flag, ready."""
+
+    source: Flag | Malformed
+    decide: Decide
+    #: What is answered instead of a signal: ``{reason: decision}``.
+    undecided: Mapping[str, Decision]
+    #: Whom it is about, or why that cannot be told: for explanations.
+    subject: Callable[[Run], Subject | Result] | None = None
+    conditions: Sequence[CompiledCondition] = ()
+    #: Why its definition alone makes it undecidable here; empty when it does not.
+    unsupported: str = ""
+    #: Whether it looks at other flags.
+    dependent: bool = False
+    #: Whether a pass over this one flag should remember its cohorts.
+    memorable: bool = False
+    #: The holdout: ``(first digest outside, decision)``.
+    holdout: tuple[bytes, Decision] | None = None
+
+
+def constant(result: Result) -> Decide:
+    """A flag that is the same for everybody."""
+    return lambda _run: result
+
+
+def person_subject(*, wants_id: bool) -> Callable[[Run], Subject]:
+    """The distinct id, and the person's properties."""
+
+    def subject(run: Run) -> Subject:
+        return Subject(str(run.person.distinct_id), run.person_view(wants_id=wants_id))
+
+    return subject
+
+
+def device_subject(unknown: Signal, *, wants_id: bool) -> Callable[[Run], Subject | Result]:
+    """
+    The device id, and the person's properties.
+
+    Args:
+        unknown: What to say when there is no device id.
+        wants_id: Whether a filter looks for the distinct id.
+    """
+
+    def subject(run: Run) -> Subject | Result:
+        device = run.person.device_id or run.person.properties.get("$device_id")
+        if not device or not isinstance(device, str):
+            return unknown
+        return Subject(device, run.person_view(wants_id=wants_id))
+
+    return subject
+
+
+def group_subject(group_type: str, absent: Decision) -> Callable[[Run], Subject | Result]:
+    """The key and the properties of the person's group of this type."""
+
+    def subject(run: Run) -> Subject | Result:
+        groups = run.person.groups
+        if group_type not in groups:
+            return absent
+        return Subject(str(groups[group_type]), run.group_view(group_type))
+
+    return subject
+
+
+def enrollment(key: str, enrolled: Decision, other: Decision) -> Check:
+    """Instead of conditions: people say themselves whether they want it."""
+    name = f"$feature_enrollment/{key}"
+
+    def check(properties: Mapping[str, Any], _who: str, _run: Run) -> Result:
+        if name not in properties:
+            return MISSING
+        found = properties[name]
+        return enrolled if found is True or found == "true" else other
+
+    return check
+
+
+def deciding(
+    subject: Callable[[Run], Subject | Result],
+    check: Check,
+    holdout: tuple[bytes, Decision] | None,
+) -> Decide:
+    """From the subject over the holdout to the conditions."""
+
+    def decide(run: Run) -> Result:
+        found = subject(run)
+        if type(found) is not Subject:
+            return found  # type: ignore[return-value] # what else it may be
+        who, properties = found
+        if holdout is not None and digest(HOLDOUT_PREFIX + who) < holdout[0]:
+            return holdout[1]
+        return check(properties, who, run)  # type: ignore[return-value] # checks of a flag decide
+
+    return decide
+
+
+def plain_person(check: Check) -> Decide:
+    """The same for the commonest flag, at half the price: about a person, no holdout."""
+
+    def decide(run: Run) -> Result:
+        person = run.person
+        who = person.distinct_id
+        return check(person.properties, who if type(who) is str else str(who), run)  # type: ignore[return-value] # as above
+
+    return decide
+
+
+def conditions(
+    checks: Sequence[Check], none: Decision, *, early_exit: bool, definition: str
+) -> Check:
+    """
+    Try conditions in order.
+
+    Args:
+        checks: Of each condition.
+        none: When none matches.
+        early_exit: Whether a match that the rollout excludes ends the search.
+        definition: The flag's own reason to be undecidable, if any.
+    """
+    own = SERVER[definition] if definition else None
+
+    def check(properties: Mapping[str, Any], who: str, run: Run) -> Result:
+        pending: Signal | None = None
+        otherwise = none
+        for each in checks:
+            found = each(properties, who, run)
+            if found is None:
+                continue
+            if type(found) is Signal:
+                if found.server:
+                    return stronger(found, own) if own else found
+                pending = stronger(pending, found)
+            elif found.value is not False:  # type: ignore[union-attr] # a decision
+                return found
+            else:
+                otherwise = found if otherwise is none else otherwise  # type: ignore[assignment] # as above
+                if early_exit:
+                    break
+        return otherwise if pending is None else pending
+
+    return check
+
+
+def single_condition(only: Check, none: Decision, *, definition: str) -> Check:
+    """The same when there is but one."""
+    own = SERVER[definition] if definition else None
+
+    def check(properties: Mapping[str, Any], who: str, run: Run) -> Result:
+        found = only(properties, who, run)
+        if found is None:
+            return none
+        if own is not None and type(found) is Signal and found.server:
+            return stronger(found, own)
+        return found
+
+    return check
+
+
+def no_device(definition: str) -> Signal:
+    """What a flag bucketed by device says without a device id."""
+    return INCONCLUSIVE[definition] if definition else MISSING
+
+
+def outside(share: float) -> bytes:
+    """The first digest that a holdout of *share* does not take."""
+    return beyond(share)
+
+
+def unsupported() -> Signal:
+    """What a flag says that cannot be evaluated here."""
+    return UNSUPPORTED
