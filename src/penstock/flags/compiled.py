@@ -14,8 +14,8 @@ from penstock.flags._building import Builder, malformed
 from penstock.flags._cycles import Cycles, cohort_node, flag_node, named_in
 from penstock.flags._filters import Workshop
 from penstock.flags._run import Run
-from penstock.flags._signals import Signal
-from penstock.flags.decision import FLAG_MISSING, MISSING_CONTEXT, Decision
+from penstock.flags._signals import MISSING, Signal
+from penstock.flags.decision import FLAG_MISSING, Decision
 from penstock.flags.definitions import Flag
 
 if TYPE_CHECKING:
@@ -71,7 +71,13 @@ class CompiledFlags:
         flag = self._flags.get(key)
         if flag is None:
             return Decision(key=key, value=None, reason=FLAG_MISSING)
-        return _decided(flag, Run(person, now, {} if flag.memorable else None))
+        if not person.distinct_id and _nobody(person):
+            return _of_nobody(flag, person)
+        try:
+            result = flag.decide(Run(person, now, {} if flag.memorable else None))
+        except Exception as error:  # noqa: BLE001 - a border: nothing leaves the evaluator
+            result = _strange(flag, error)
+        return flag.undecided[result.reason] if isinstance(result, Signal) else result
 
     def evaluate_all(
         self, person: Person, keys: Iterable[str] | None = None, now: datetime | None = None
@@ -84,19 +90,13 @@ class CompiledFlags:
         Returns:
             ``{flag key: decision}`` in the order of the definitions.
         """
-        run = Run(person, now, {}, {})
-        flags = self._flags
+        flags: Mapping[str, CompiledFlag] = self._flags
         if keys is not None:
             wanted = set(keys)
             flags = {key: flag for key, flag in flags.items() if key in wanted}
-        decisions = {}
-        for key, flag in flags.items():
-            if flag.dependent:
-                run.begin()
-            decision = decisions[key] = _decided(flag, run)
-            if decision.value is not None and run.clean:
-                run.shared[key] = decision.value  # type: ignore[index] # given above
-        return decisions
+        if not person.distinct_id and _nobody(person):
+            return {key: _of_nobody(flag, person) for key, flag in flags.items()}
+        return dict(_in_one_pass(flags, Run(person, now, {}, {})))
 
     def flag(self, key: str) -> CompiledFlag | None:
         """The compiled flag, for explanations; None when it is not defined."""
@@ -122,17 +122,37 @@ def compile_flags(definitions: Definitions) -> CompiledFlags:
     return CompiledFlags(definitions)
 
 
-def _decided(flag: CompiledFlag, run: Run) -> Decision:
-    who = run.person.distinct_id
-    if not who and who != 0 and flag.source.active:
-        return flag.undecided[MISSING_CONTEXT]
-    try:
-        result = flag.decide(run)
-    except Exception:  # noqa: BLE001 - a border: nothing leaves the evaluator
-        # Strange definitions were refused when they were compiled: this is a strange person.
-        _log.debug("flag %s cannot be evaluated", flag.source.key, exc_info=True)
-        return flag.undecided[MISSING_CONTEXT]
+def _in_one_pass(flags: Mapping[str, CompiledFlag], run: Run) -> Iterator[tuple[str, Decision]]:
+    for key, flag in flags.items():
+        if flag.dependent:
+            run.begin()
+        try:
+            result = flag.decide(run)
+        except Exception as error:  # noqa: BLE001 - a border: nothing leaves the evaluator
+            result = _strange(flag, error)
+        if isinstance(result, Signal):
+            yield key, flag.undecided[result.reason]
+            continue
+        if flag.dependent and run.clean:
+            run.learn(key, result.value)
+        yield key, result
+
+
+def _nobody(person: Person) -> bool:
+    """Whether the server would know who this is better: it has a rule of its own for no id."""
+    return person.distinct_id != 0
+
+
+def _of_nobody(flag: CompiledFlag, person: Person) -> Decision:
+    """Only what is the same for everybody: off."""
+    result = MISSING if flag.source.active else flag.decide(Run(person))
     return flag.undecided[result.reason] if isinstance(result, Signal) else result
+
+
+def _strange(flag: CompiledFlag, error: Exception) -> Signal:
+    """Strange definitions were refused when they were compiled: this is a strange person."""
+    _log.debug("flag %s cannot be evaluated", flag.source.key, exc_info=error)
+    return MISSING
 
 
 def _compiled(
