@@ -30,8 +30,8 @@ class Run(msgspec.Struct):
     clock: datetime | None = None
     #: ``{(cohort id, id of the properties): outcome}``; None where nothing is worth it.
     cohorts: dict[tuple[str, int], Outcome] | None = None
-    #: ``{flag key: value}`` of the whole pass; None where a pass is one flag.
-    shared: dict[str, bool | str] | None = None
+    #: ``{flag key: what is in *seen* once it was evaluated alone}``; None for a pass of one flag.
+    shared: dict[str, dict[str, bool | str | None]] | None = None
     #: ``{flag key: value}`` since the flag that was asked for; None where there is no value.
     seen: dict[str, bool | str | None] = {}
     #: Whether everything in *seen* has a value.
@@ -54,8 +54,11 @@ class Run(msgspec.Struct):
         """Remember what a dependency is; None when it has no value."""
         self.seen[key] = value
         self.clean = self.clean and value is not None
-        if self.clean and self.shared is not None and value is not None:
-            self.shared[key] = value
+
+    def share(self, key: str, value: bool | str) -> None:
+        """Remember what a flag is, and all that was learnt on the way to it, for the pass."""
+        if self.clean and self.shared is not None:
+            self.shared[key] = {**self.seen, key: value}
 
     def person_view(self, *, wants_id: bool) -> Mapping[str, Any]:
         """The person's properties, with the distinct id among them if a filter looks for it."""

@@ -104,17 +104,28 @@ class CompiledFlags:
 
     def _dependency(self, key: str, run: Run) -> bool | str | Signal:
         """The value of a flag that another one names; see `Run` for what is remembered."""
-        shared = run.shared
-        if shared is not None and key in shared:
-            run.seen[key] = shared[key]
-            return shared[key]
-        result = self._flags[key].decide(run)
-        if isinstance(result, Signal):
-            if not result.server:
-                run.learn(key, None)
+        if run.shared is None:
+            return self._learnt(key, run)
+        if key not in run.shared:
+            # On its own, so that what is shared does not depend on who asked first.
+            before, run.seen = run.seen, {}
+            result = self._learnt(key, run)
+            if not isinstance(result, Signal):
+                run.share(key, result)
+            before.update(run.seen)
+            run.seen = before
             return result
-        run.learn(key, result.value)
-        return result.value or False  # never None: that is what signals are for
+        run.seen.update(run.shared[key])
+        return run.shared[key][key] or False
+
+    def _learnt(self, key: str, run: Run) -> bool | str | Signal:
+        result = self._flags[key].decide(run)
+        if not isinstance(result, Signal):
+            run.learn(key, result.value)
+            return result.value or False  # never None: that is what signals are for
+        if not result.server:
+            run.learn(key, None)
+        return result
 
 
 def compile_flags(definitions: Definitions) -> CompiledFlags:
@@ -133,8 +144,8 @@ def _in_one_pass(flags: Mapping[str, CompiledFlag], run: Run) -> Iterator[tuple[
         if isinstance(result, Signal):
             yield key, flag.undecided[result.reason]
             continue
-        if flag.dependent and run.clean:
-            run.learn(key, result.value)
+        if flag.dependent and result.value is not None:
+            run.share(key, result.value)
         yield key, result
 
 
