@@ -130,7 +130,8 @@ class Builder:
             absent = self._decision(False, reasons.NO_GROUP)  # noqa: FBT003 - a value
             return flags.group_subject(self._group_type(self._aggregation), absent)
         if self._by_device:
-            return flags.device_subject(flags.no_device(definition), wants_id=wants_id)
+            unknown = INCONCLUSIVE[definition or reasons.MISSING_CONTEXT]
+            return flags.device_subject(unknown, wants_id=wants_id)
         return flags.person_subject(wants_id=wants_id)
 
     # -- what decides ----------------------------------------------------------------------

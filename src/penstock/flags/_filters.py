@@ -81,8 +81,8 @@ class Workshop:
         self._circular = circular
         self._evaluate = evaluate
         self._cohorts: dict[str, Filter] = {}
-        #: Filters that mean nothing and count as "no": worth a warning.
-        self.meaningless: list[Any] = []
+        #: Of filters that mean nothing, so that nobody matches them: worth a warning.
+        self.remarks: list[str] = []
 
     def compile(self, source: Any, owner: Node) -> Filter:
         """
@@ -112,8 +112,9 @@ class Workshop:
         return Filter(match, source, keys=frozenset({key}), cost=cost)
 
     def _dependency(self, source: dict[str, Any], owner: Node) -> Filter:
-        if shape_trouble(source):
-            self.meaningless.append(source)
+        trouble = shape_trouble(source)
+        if trouble:
+            self.remarks.append(f"a filter of {' '.join(owner)} matches nobody: {trouble}")
             return Filter(always(False), source)  # noqa: FBT003 - the outcome
         chain = members_of(source)
         loops = any(self._circular(owner, flag_node(member)) for member in chain)

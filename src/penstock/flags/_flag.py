@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from penstock.flags._buckets import HOLDOUT_PREFIX, beyond, digest
-from penstock.flags._signals import INCONCLUSIVE, MISSING, SERVER, UNSUPPORTED, Signal, stronger
+from penstock.flags._buckets import HOLDOUT_PREFIX, digest
+from penstock.flags._signals import MISSING, SERVER, Signal, stronger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -182,18 +182,3 @@ def single_condition(only: Check, none: Decision, *, definition: str) -> Check:
         return found
 
     return check
-
-
-def no_device(definition: str) -> Signal:
-    """What a flag bucketed by device says without a device id."""
-    return INCONCLUSIVE[definition] if definition else MISSING
-
-
-def outside(share: float) -> bytes:
-    """The first digest that a holdout of *share* does not take."""
-    return beyond(share)
-
-
-def unsupported() -> Signal:
-    """What a flag says that cannot be evaluated here."""
-    return UNSUPPORTED

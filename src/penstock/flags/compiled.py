@@ -19,7 +19,7 @@ from penstock.flags.decision import FLAG_MISSING, Decision
 from penstock.flags.definitions import Flag
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from penstock.flags._cycles import Node
@@ -58,6 +58,9 @@ class CompiledFlags:
         self.unsupported: Mapping[str, str] = {
             key: flag.unsupported for key, flag in self._flags.items() if flag.unsupported
         }
+
+        #: Filters that can match nobody, in words: for the same warning.
+        self.remarks: Sequence[str] = tuple(workshop.remarks)
 
     def evaluate(self, key: str, person: Person, now: datetime | None = None) -> Decision:
         """
