@@ -35,7 +35,7 @@ LAYERS = [
     {"config", "scope", "_log", "_fork", "_runtimes"},
     {"dialects", "journal", "transport"},
     {"destinations", "delivery"},
-    {"client", "intake", "_coercions", "_waiting", *penstock.__all__},
+    {"client", "intake", "flags", "_coercions", "_flag_calls", "_waiting", *penstock.__all__},
     {"cli", "__main__", "collector", "importing", "testing", "pytest_plugin"},
 ]
 #: Packages of the extras: only the parts that need them import them, and the rest never at the top.

@@ -33,6 +33,7 @@ PLACES = {
     "check-config": Place(
         "check_config", "check_config_command", "Check a collector's configuration file."
     ),
+    "flags": Place("flags", "flags_command", "Evaluate a feature flag and say why."),
     "events": Place("events", "events_command", "Show what a collector has stored."),
     "trace": Place("trace", "trace_command", "Tell the whole story of one event."),
     "query": Place("query", "query_command", "Ask what a collector has stored, in SQL."),

@@ -77,6 +77,22 @@ if TYPE_CHECKING:
     help="Address or network of a proxy whose X-Forwarded-For is believed; may be repeated.",
 )
 @click.option(
+    "--flags",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    envvar="PENSTOCK_FLAGS",
+    help="A file of feature flag definitions, YAML or JSON, to serve to PostHog's SDKs; read again "
+    "when it changes.",
+)
+@click.option(
+    "--flags-key",
+    "flag_keys",
+    metavar="NAME=KEY",
+    multiple=True,
+    envvar="PENSTOCK_FLAGS_KEYS",
+    help="A secret key that may read the definitions; may be repeated. PENSTOCK_FLAGS_KEYS "
+    "(separated by blanks) keeps keys out of the process list.",
+)
+@click.option(
     "--rate",
     type=click.FloatRange(0),
     default=0,
@@ -140,6 +156,8 @@ def serve_command(
     workers: int,
     origins: tuple[str, ...],
     proxies: tuple[str, ...],
+    flags: Path | None,
+    flag_keys: tuple[str, ...],
     rate: float,
     keeps: tuple[str, ...],
     log_format: str,
@@ -162,6 +180,8 @@ def serve_command(
         workers=workers,
         origins=origins,
         trusted_proxies=proxies,
+        flags=flags,
+        flag_keys=Sources.parse(flag_keys),
         limits=Limits(events_per_second=rate),
         log_format=log_format,
         retention=Retention.parse(keeps),

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from penstock.collector.board import Board
     from penstock.collector.commit import GroupCommit
     from penstock.collector.config import CollectorConfig
+    from penstock.collector.flag_routes import FlagRoutes
     from penstock.collector.routes import Route
 
     Scope = Mapping[str, Any]
@@ -81,6 +82,7 @@ class IngestApp:
         #: Set when the server is stopping: it still answers, but is not ready for more.
         self.stopping = False
         self._origins = Origins(config.origins or (LOOPBACK if sources.open else ANY))
+        self._flags = _flag_routes(config, admission, self._origins, clock, loud=number == 0)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; other protocols than HTTP are not spoken."""
@@ -111,6 +113,8 @@ class IngestApp:
         route = INTAKES.get(incoming.path)
         if route is not None:
             return await self._intake(route, incoming, receive)
+        if self._flags is not None and self._flags.methods(incoming.path):
+            return await self._flags.answer(incoming, receive)
         other = _OTHERS.get(incoming.path)
         if other is None:
             return answers.NOT_FOUND
@@ -139,6 +143,8 @@ class IngestApp:
         meter, admission = self._service.meter, self._service.admission
         meter.set(HEALTHY, self._service.commit.healthy)
         meter.load(admission.requests, admission.held_bytes)
+        if self._flags is not None:
+            self._flags.file.refresh()
 
     # -- what takes no events --------------------------------------------------------------
 
@@ -172,6 +178,24 @@ class IngestApp:
 
     def _robots(self, _incoming: Incoming) -> Answer:
         return answers.ROBOTS
+
+
+def _flag_routes(
+    config: CollectorConfig,
+    admission: Admission,
+    origins: Origins,
+    clock: Callable[[], float],
+    *,
+    loud: bool,
+) -> FlagRoutes | None:
+    """Flags, where a file defines them; who has none imports none of this."""
+    if config.flags is None:
+        return None
+    from penstock.collector.flag_file import FlagFile
+    from penstock.collector.flag_routes import FlagRoutes
+
+    file = FlagFile(config.flags, loud=loud)
+    return FlagRoutes(config, file, admission, origins, clock)
 
 
 _OTHERS: Mapping[str, Callable[[IngestApp, Incoming], Answer]] = {

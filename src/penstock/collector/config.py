@@ -216,6 +216,10 @@ class CollectorConfig(msgspec.Struct, frozen=True, kw_only=True):
     origins: tuple[str, ...] = ()
     #: Addresses and networks of proxies whose ``X-Forwarded-For`` is believed.
     trusted_proxies: tuple[str, ...] = ()
+    #: A file of flag definitions to serve, YAML or JSON.
+    flags: Path | None = None
+    #: Secret keys that may read the definitions. Empty: any, if no write key is needed either.
+    flag_keys: Sources = msgspec.field(default_factory=lambda: Sources({}))
     limits: Limits = Limits()
     sealing: Sealing = Sealing()
     window: Window = Window()

@@ -83,6 +83,10 @@ def serve(
     """
     config = _with_file(config).checked()
     _check_installed()
+    if config.flags is not None:
+        from penstock.flags.files import read_flag_file
+
+        read_flag_file(config.flags)  # only to see that it can be served
     layout = Layout(config.store)
     lock = _locked(layout)
     try:

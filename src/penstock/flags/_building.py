@@ -15,6 +15,7 @@ from penstock.flags._flag import CompiledFlag
 from penstock.flags._signals import INCONCLUSIVE, UNSUPPORTED
 from penstock.flags.decision import Decision
 from penstock.flags.definitions import Filters, Malformed
+from penstock.flags.payloads import payload_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -204,13 +205,12 @@ class Builder:
         return Split(borders, [made[name] for name in names])
 
     def _decision(self, value: bool | str, reason: str, index: int | None = None) -> Decision:
-        name = value if isinstance(value, str) else str(value).lower()
         return Decision(
             key=self._flag.key,
             value=value,
             reason=reason,
             condition_index=index,
-            payload_source=self._payloads.get(name),
+            payload_source=self._payloads.get(payload_name(value)),
             flag_id=self._flag.id,
             version=self._flag.version,
             has_experiment=self._flag.has_experiment,

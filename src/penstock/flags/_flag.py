@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from penstock.flags._buckets import HOLDOUT_PREFIX, digest
 from penstock.flags._signals import MISSING, SERVER, Signal, stronger
+from penstock.flags.definitions import Malformed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from penstock.flags._conditions import Check, CompiledCondition
     from penstock.flags._run import Run
     from penstock.flags.decision import Decision
-    from penstock.flags.definitions import Flag, Malformed
+    from penstock.flags.definitions import Filters, Flag
 
 Result: TypeAlias = "Decision | Signal"
 Decide: TypeAlias = "Callable[[Run], Result]"
@@ -44,6 +45,24 @@ class CompiledFlag(NamedTuple):
     memorable: bool = False
     #: The holdout: ``(first digest outside, decision)``.
     holdout: tuple[bytes, Decision] | None = None
+
+    @property
+    def filters(self) -> Filters | None:
+        """What decides it, as defined; None for a malformed flag."""
+        return None if isinstance(self.source, Malformed) else self.source.filters
+
+    @property
+    def by_device(self) -> bool:
+        """Whether it is bucketed by the device id."""
+        if isinstance(self.source, Malformed) or self.filters is None:
+            return False
+        by = self.source.bucketing_identifier or self.filters.bucketing_identifier
+        return bool(by == "device_id")
+
+    @property
+    def early_exit(self) -> bool:
+        """Whether a match that the rollout excludes ends the search."""
+        return bool(self.filters and self.filters.early_exit)
 
 
 def constant(result: Result) -> Decide:

@@ -8,7 +8,7 @@ share it without a lock; a reader that holds one finishes on it.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from penstock.flags._building import Builder, malformed
 from penstock.flags._cycles import Cycles, cohort_node, flag_node, named_in
@@ -17,6 +17,7 @@ from penstock.flags._run import Run
 from penstock.flags._signals import MISSING, Signal
 from penstock.flags.decision import FLAG_MISSING, Decision
 from penstock.flags.definitions import Flag
+from penstock.flags.payloads import payload_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -100,6 +101,18 @@ class CompiledFlags:
         if not person.distinct_id and _nobody(person):
             return {key: _of_nobody(flag, person) for key, flag in flags.items()}
         return dict(_in_one_pass(flags, Run(person, now, {}, {})))
+
+    def payload_source(self, key: str, value: bool | str) -> Any:
+        """
+        The payload a flag has for *value*, whoever gets that value.
+
+        Returns:
+            As it was defined (see `penstock.flags.payloads.decoded`); None when there is none.
+        """
+        flag = self.definitions.flags.get(key)
+        filters = flag.filters if isinstance(flag, Flag) else None
+        payloads = filters.payloads if filters else None
+        return payloads.get(payload_name(value)) if isinstance(payloads, dict) else None
 
     def flag(self, key: str) -> CompiledFlag | None:
         """The compiled flag, for explanations; None when it is not defined."""

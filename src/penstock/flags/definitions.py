@@ -85,6 +85,8 @@ class Flag(msgspec.Struct, frozen=True):
     has_experiment: bool | None = None
     #: One of `RUNTIMES`; anything else is ``all``.
     evaluation_runtime: Any = "all"
+    #: Where it is meant to be evaluated, by name; none is everywhere.
+    evaluation_contexts: Any = None
     filters: Filters | None = None
 
 
@@ -97,6 +99,7 @@ class Malformed(msgspec.Struct, frozen=True):
     id: int | None = None
     version: int | None = None
     evaluation_runtime: Any = "all"
+    evaluation_contexts: Any = None
     #: An inactive flag is never malformed: it is off, whatever else it says.
     active: bool = True
 

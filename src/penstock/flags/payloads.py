@@ -7,6 +7,11 @@ import json
 from typing import Any, NoReturn
 
 
+def payload_name(value: bool | str) -> str:
+    """Under which name the payloads of a definition have the one for *value*."""
+    return value if isinstance(value, str) else str(value).lower()
+
+
 def decoded(source: Any) -> Any:
     """
     What *source* stands for, as an object of its own each time.
