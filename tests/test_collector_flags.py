@@ -344,7 +344,10 @@ def test_a_file_may_be_yaml(tmp_path: Path) -> None:
     assert (decision.value, decision.payload) == (True, {"cols": 3})
 
 
-@pytest.mark.parametrize("text", ["", "[]", "flags: 5", "{", "a: b: c", "\x00", "&a [*a]"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "flags: 5", "{", "a: b: c", "\x00", "&a [*a]", "flags: [{key: on}]", "flags: [x]"],
+)
 def test_a_file_without_flags_is_refused_at_the_start(tmp_path: Path, text: str) -> None:
     """With its name, and what is wrong."""
     path = tmp_path / "flags.yaml"

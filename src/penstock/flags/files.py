@@ -39,7 +39,7 @@ def read_flag_file(path: str | Path) -> dict[str, Any]:
         What `penstock.flags.parse_definitions` takes, and what a provider would send.
 
     Raises:
-        ConfigError: It cannot be read, is neither, or has no list ``flags``.
+        ConfigError: It cannot be read, is neither, or has no list of flags with keys.
         MissingExtraError: It is YAML, and PyYAML is not installed.
     """
     path = Path(path)
@@ -50,6 +50,9 @@ def read_flag_file(path: str | Path) -> dict[str, Any]:
     content = _decoded(path, text)
     if not isinstance(content, dict) or not isinstance(content.get("flags"), list):
         raise _bad(path, "it must be an object with a list of flags")
+    for number, flag in enumerate(content["flags"], 1):
+        if not isinstance(flag, dict) or not isinstance(flag.get("key"), str):
+            raise _bad(path, f"flag {number} has no key that is text: YAML wants on and off quoted")
     return {
         **content,
         "flags": [_completed(flag) for flag in content["flags"]],
@@ -71,10 +74,8 @@ def _decoded(path: Path, text: bytes) -> Any:
         raise _bad(path, str(error) or type(error).__name__) from error
 
 
-def _completed(flag: Any) -> Any:
-    if not isinstance(flag, dict):
-        return flag
-    number = zlib.crc32(str(flag.get("key")).encode("utf-8", "replace")) & _ID_MASK
+def _completed(flag: dict[str, Any]) -> dict[str, Any]:
+    number = zlib.crc32(flag["key"].encode("utf-8", "replace")) & _ID_MASK
     filters = {"groups": [], **(flag.get("filters") or {})} if _mapped(flag) else flag["filters"]
     if isinstance(filters, dict) and isinstance(filters.get("payloads"), dict):
         filters["payloads"] = {name: _text(value) for name, value in filters["payloads"].items()}
