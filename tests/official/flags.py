@@ -32,7 +32,6 @@ def main() -> None:
         "flags": [values for values, _ in asked],
         "payloads": [payloads for _, payloads in asked],
         "config": client.get_remote_config_payload("limits"),
-        "loaded": len(client.feature_flags or []),
     }
     sys.stdout.write(json.dumps(told))
     client.shutdown()
