@@ -12,7 +12,7 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 RUN = BENCHMARKS / "run.py"
 PARTS = (
     "capture", "throughput", "memory", "imports", "interference", "leaving", "loss",
-    "collector_intake", "collector_store",
+    "collector_intake", "collector_store", "flags",
 )  # fmt: skip
 
 

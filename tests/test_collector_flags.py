@@ -273,8 +273,8 @@ def test_who_has_the_definitions_is_not_sent_them_again(file: Path) -> None:
 
 def test_definitions_need_a_secret_key(file: Path) -> None:
     """A project key is public; with write keys configured, a secret one must be, too."""
-    closed = bench(file, "web=phc_web", secrets=("sdk=phs_secret",))
-    unset = bench(file, "web=phc_web")
+    closed = bench(file, "web=phc_web", "app=WK", secrets=("sdk=phs_secret",))
+    unset = bench(file, "web=phc_web", "app=WK")
     cases = [
         (bench(file), {}, "", 401),
         (bench(file), READ, "", 200),
@@ -285,6 +285,9 @@ def test_definitions_need_a_secret_key(file: Path) -> None:
         (closed, {"Authorization": "Bearer phs_other"}, "", 401),
         (closed, {"Authorization": "Bearer phc_web"}, "", 401),
         (unset, READ, "", 401),
+        (unset, {"Authorization": "Bearer phc_web"}, "", 401),
+        (unset, {"Authorization": "Bearer WK"}, "", 200),
+        (closed, {"Authorization": "Bearer WK"}, "", 401),
     ]
     for asked, headers, query, status in cases:
         for path in (PATHS[0], "/api/projects/@current/feature_flags/limits/remote_config"):

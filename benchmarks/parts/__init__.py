@@ -14,7 +14,7 @@ from sdks import NAMES as ORDER
 
 NAMES = (
     "capture", "throughput", "memory", "imports", "interference", "leaving", "loss",
-    "collector_intake", "collector_store",
+    "collector_intake", "collector_store", "flags",
 )  # fmt: skip
 
 

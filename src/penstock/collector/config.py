@@ -218,7 +218,8 @@ class CollectorConfig(msgspec.Struct, frozen=True, kw_only=True):
     trusted_proxies: tuple[str, ...] = ()
     #: A file of flag definitions to serve, YAML or JSON.
     flags: Path | None = None
-    #: Secret keys that may read the definitions. Empty: any, if no write key is needed either.
+    #: Secret keys that may read the flag definitions. Empty: the write keys may, except for
+    #: PostHog's project keys, which are public.
     flag_keys: Sources = msgspec.field(default_factory=lambda: Sources({}))
     limits: Limits = Limits()
     sealing: Sealing = Sealing()

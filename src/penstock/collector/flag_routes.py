@@ -153,9 +153,9 @@ class FlagRoutes:
             raise Refusal(Reason.MISSING_KEY, "send a secret key as a Bearer token")
         if secret.startswith("phc_"):
             raise Refusal(Reason.BAD_KEY, "this is a project key; definitions need a secret key")
-        if self._secrets.open and not self._sources.open:
-            raise Refusal(Reason.BAD_KEY, "no secret key is configured here: serve --flags-key")
-        if not self._secrets.find(secret, "posthog"):
+        # Who names no secret keys means that whoever may send may read.
+        known = self._sources if self._secrets.open else self._secrets
+        if not known.find(secret, "posthog"):
             raise Refusal(Reason.BAD_KEY, "the secret key is not known here")
         if project and not self._sources.find(project, "posthog"):
             raise Refusal(Reason.BAD_KEY, "the project key is not known here")

@@ -66,7 +66,7 @@ class Builder:
     # -- whole flags -----------------------------------------------------------------------
 
     def _constant(self, result: Result) -> CompiledFlag:
-        return CompiledFlag(self._flag, flags.constant(result), undecided(self._flag))
+        return CompiledFlag(self._flag, flags.constant(result), Undecided(self._flag))
 
     def _refused(self, reason: str) -> CompiledFlag:
         return self._constant(INCONCLUSIVE[reason])._replace(unsupported=reason)
@@ -87,7 +87,7 @@ class Builder:
         return CompiledFlag(
             self._flag,
             self._decide(subject, check, holdout, every),
-            undecided(self._flag),
+            Undecided(self._flag),
             subject=subject,
             conditions=compiled,
             unsupported=definition,
@@ -141,6 +141,8 @@ class Builder:
         if self._filters.feature_enrollment is True:
             return self._enrollment()
         none = self._decision(False, reasons.NO_CONDITION_MATCH)  # noqa: FBT003 - a value
+        if len(compiled) == 1 and not compiled[0].filters and compiled[0].group_type is None:
+            return compiled[0].check  # it always decides
         if len(compiled) == 1:
             return flags.single_condition(compiled[0].check, none, definition=definition)
         return flags.conditions(
@@ -220,23 +222,31 @@ class Builder:
 def malformed(flag: Flag | Malformed) -> CompiledFlag:
     """A flag that cannot be evaluated here."""
     reason = reasons.UNSUPPORTED_DEFINITION
-    return CompiledFlag(flag, flags.constant(UNSUPPORTED), undecided(flag), unsupported=reason)
+    return CompiledFlag(flag, flags.constant(UNSUPPORTED), Undecided(flag), unsupported=reason)
 
 
-def undecided(flag: Flag | Malformed) -> Mapping[str, Decision]:
-    """What is answered for each reason that a flag has no value."""
-    experiment = None if isinstance(flag, Malformed) else flag.has_experiment
-    return {
-        reason: Decision(
+class Undecided(dict[str, Decision]):
+    """
+    What is answered for each reason that a flag has no value; made when first asked for.
+
+    Args:
+        flag: The flag.
+    """
+
+    def __init__(self, flag: Flag | Malformed) -> None:
+        self._flag = flag
+
+    def __missing__(self, reason: str) -> Decision:
+        flag = self._flag
+        made = self[reason] = Decision(
             key=flag.key,
             value=None,
             reason=reason,
             flag_id=flag.id,
             version=flag.version,
-            has_experiment=experiment,
+            has_experiment=None if isinstance(flag, Malformed) else flag.has_experiment,
         )
-        for reason in INCONCLUSIVE
-    }
+        return made
 
 
 def _wants_id(filters: Sequence[Filter]) -> bool:

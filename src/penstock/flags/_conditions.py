@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from penstock.flags._buckets import VARIANT_SALT, beyond, sha1
 from penstock.flags._filters import cheap_first
 from penstock.flags._groups import every_filter
+from penstock.flags.decision import Decision
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from penstock.flags._filters import Filter
     from penstock.flags._run import Run
     from penstock.flags._signals import Match, Signal
-    from penstock.flags.decision import Decision
 
 #: A match, an exclusion by the rollout (its value is False), no match, or undecided.
 Found: TypeAlias = "Decision | Signal | None"
@@ -59,6 +59,10 @@ def compile_check(
     """
     test = _test(filters)
     limit = beyond(share) if share is not None and share < 1 else None
+    if test is None and limit is None and isinstance(outcome, Decision):
+        return lambda _properties, _who, _run: outcome
+    if test is None and limit is not None and isinstance(outcome, Decision):
+        return _rolled_out(prefix, limit, outcome, excluded)
     if isinstance(outcome, Split):
         return _varied(prefix, test, limit, outcome, excluded)
     return _plain(prefix, test, limit, outcome, excluded)
@@ -69,6 +73,15 @@ def _test(filters: Sequence[Filter]) -> Match | None:
         return None
     movable = all(each.movable for each in filters)
     return every_filter([each.match for each in (cheap_first(filters) if movable else filters)])
+
+
+def _rolled_out(prefix: str, limit: bytes, matched: Decision, excluded: Decision) -> Check:
+    """The commonest of all: a part of everybody."""
+
+    def check(_properties: Mapping[str, Any], who: str, _run: Run) -> Found:
+        return excluded if sha1((prefix + who).encode()).digest() >= limit else matched
+
+    return check
 
 
 def _plain(

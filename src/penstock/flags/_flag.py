@@ -34,13 +34,13 @@ class CompiledFlag(NamedTuple):
     decide: Decide
     #: What is answered instead of a signal: ``{reason: decision}``.
     undecided: Mapping[str, Decision]
+    #: Whether it looks at other flags.
+    dependent: bool = False
     #: Whom it is about, or why that cannot be told: for explanations.
     subject: Callable[[Run], Subject | Result] | None = None
     conditions: Sequence[CompiledCondition] = ()
     #: Why its definition alone makes it undecidable here; empty when it does not.
     unsupported: str = ""
-    #: Whether it looks at other flags.
-    dependent: bool = False
     #: Whether a pass over this one flag should remember its cohorts.
     memorable: bool = False
     #: The holdout: ``(first digest outside, decision)``.

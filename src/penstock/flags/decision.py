@@ -26,7 +26,7 @@ MISSING_CONTEXT = "missing_context"
 FLAG_MISSING = "flag_missing"
 
 
-class Decision(msgspec.Struct, frozen=True, kw_only=True):
+class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """
     A value, or why there is none.
 

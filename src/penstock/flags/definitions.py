@@ -3,6 +3,9 @@ Flag definitions as a provider sends them, typed.
 
 Tolerant: a flag that does not have the shape is kept as `Malformed` and can spoil nobody's answer
 but its own. Fields that are null count as absent.
+
+The structs are left out of garbage collection: they are trees, and with thousands of them it would
+be most of the time that loading takes.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from penstock.errors import ValidationError
 RUNTIMES = ("all", "client", "server")
 
 
-class Condition(msgspec.Struct, frozen=True):
+class Condition(msgspec.Struct, frozen=True, gc=False):
     """One release condition: who it is about, and how many of them."""
 
     #: Filters as they came: what each can be used for is decided by the compiler.
@@ -33,7 +36,7 @@ class Condition(msgspec.Struct, frozen=True):
     aggregation_group_type_index: int | float | UnsetType | None = UNSET
 
 
-class Variant(msgspec.Struct, frozen=True):
+class Variant(msgspec.Struct, frozen=True, gc=False):
     """One of several values, and its share."""
 
     key: str
@@ -41,13 +44,13 @@ class Variant(msgspec.Struct, frozen=True):
     rollout_percentage: float
 
 
-class Multivariate(msgspec.Struct, frozen=True):
+class Multivariate(msgspec.Struct, frozen=True, gc=False):
     """The values of an experiment, in the order of their shares."""
 
     variants: list[Variant] | None = None
 
 
-class Holdout(msgspec.Struct, frozen=True):
+class Holdout(msgspec.Struct, frozen=True, gc=False):
     """People kept out of every experiment of this id."""
 
     id: int | float | str | None = None
@@ -55,7 +58,7 @@ class Holdout(msgspec.Struct, frozen=True):
     exclusion_percentage: float | None = None
 
 
-class Filters(msgspec.Struct, frozen=True):
+class Filters(msgspec.Struct, frozen=True, gc=False):
     """What decides a flag."""
 
     #: Named ``groups`` on the wire, where the word also means companies.
@@ -72,7 +75,7 @@ class Filters(msgspec.Struct, frozen=True):
     version: Any = None
 
 
-class Flag(msgspec.Struct, frozen=True):
+class Flag(msgspec.Struct, frozen=True, gc=False):
     """One flag."""
 
     key: str
@@ -90,7 +93,7 @@ class Flag(msgspec.Struct, frozen=True):
     filters: Filters | None = None
 
 
-class Malformed(msgspec.Struct, frozen=True):
+class Malformed(msgspec.Struct, frozen=True, gc=False):
     """A flag whose definition cannot be read: only itself is undecided."""
 
     key: str
