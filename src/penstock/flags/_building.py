@@ -9,7 +9,14 @@ from msgspec import UNSET
 from penstock.flags import _flag as flags
 from penstock.flags import decision as reasons
 from penstock.flags._buckets import beyond, steps
-from penstock.flags._conditions import CompiledCondition, Split, about_group, compile_check, nobody
+from penstock.flags._conditions import (
+    CompiledCondition,
+    Split,
+    about_group,
+    compile_check,
+    nobody,
+    only_rollout,
+)
 from penstock.flags._cycles import flag_node
 from penstock.flags._flag import CompiledFlag
 from penstock.flags._signals import INCONCLUSIVE, UNSUPPORTED
@@ -86,7 +93,7 @@ class Builder:
         holdout = self._holdout()
         return CompiledFlag(
             self._flag,
-            self._decide(subject, check, holdout, every),
+            self._only_rollout(compiled) or self._decide(subject, check, holdout, every),
             Undecided(self._flag),
             subject=subject,
             conditions=compiled,
@@ -95,6 +102,13 @@ class Builder:
             memorable=sum(each.cost for each in every) > _MEMORABLE_COST,
             holdout=holdout,
         )
+
+    def _only_rollout(self, compiled: Sequence[CompiledCondition]) -> Decide | None:
+        if len(compiled) != 1 or compiled[0].rollout is None or self._filters.holdout:
+            return None
+        if self._aggregation is not None or self._by_device or self._filters.feature_enrollment:
+            return None
+        return flags.rollout(f"{self._flag.key}.", *compiled[0].rollout)
 
     def _decide(
         self,
@@ -185,7 +199,8 @@ class Builder:
         check = compile_check(f"{self._flag.key}.", filters, share, outcome, excluded)
         other = condition.aggregation_group_type_index
         if other is UNSET or other is None or other == self._aggregation:
-            return CompiledCondition(check, filters, percentage)
+            rollout = only_rollout(filters, share, outcome, excluded)
+            return CompiledCondition(check, filters, percentage, rollout=rollout)
         group_type = self._group_type(other)
         check = about_group(check, group_type) if group_type else nobody
         return CompiledCondition(check, filters, percentage, group_type)

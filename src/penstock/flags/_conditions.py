@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from penstock.flags._buckets import VARIANT_SALT, beyond, sha1
 from penstock.flags._filters import cheap_first
 from penstock.flags._groups import every_filter
-from penstock.flags.decision import Decision
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from penstock.flags._filters import Filter
     from penstock.flags._run import Run
     from penstock.flags._signals import Match, Signal
+    from penstock.flags.decision import Decision
 
 #: A match, an exclusion by the rollout (its value is False), no match, or undecided.
 Found: TypeAlias = "Decision | Signal | None"
@@ -30,6 +30,15 @@ class Split(NamedTuple):
     decisions: Sequence[Decision]
 
 
+class Rollout(NamedTuple):
+    """A condition without filters and without variants."""
+
+    #: The first digest that is out.
+    limit: bytes
+    matched: Decision
+    excluded: Decision
+
+
 class CompiledCondition(NamedTuple):
     """A condition, ready, with what it was made of."""
 
@@ -38,6 +47,20 @@ class CompiledCondition(NamedTuple):
     rollout_percentage: float | None
     #: The group type it is about, if that is not the flag's; empty when it cannot be known.
     group_type: str | None = None
+    #: What it comes to when it only rolls out.
+    rollout: Rollout | None = None
+
+
+def only_rollout(
+    filters: Sequence[Filter],
+    share: float | None,
+    outcome: Decision | Split,
+    excluded: Decision,
+) -> Rollout | None:
+    """The condition as a mere rollout, if it is one; arguments as of `compile_check`."""
+    if filters or share is None or share >= 1 or isinstance(outcome, Split):
+        return None
+    return Rollout(beyond(share), outcome, excluded)
 
 
 def compile_check(
@@ -59,10 +82,6 @@ def compile_check(
     """
     test = _test(filters)
     limit = beyond(share) if share is not None and share < 1 else None
-    if test is None and limit is None and isinstance(outcome, Decision):
-        return lambda _properties, _who, _run: outcome
-    if test is None and limit is not None and isinstance(outcome, Decision):
-        return _rolled_out(prefix, limit, outcome, excluded)
     if isinstance(outcome, Split):
         return _varied(prefix, test, limit, outcome, excluded)
     return _plain(prefix, test, limit, outcome, excluded)
@@ -73,15 +92,6 @@ def _test(filters: Sequence[Filter]) -> Match | None:
         return None
     movable = all(each.movable for each in filters)
     return every_filter([each.match for each in (cheap_first(filters) if movable else filters)])
-
-
-def _rolled_out(prefix: str, limit: bytes, matched: Decision, excluded: Decision) -> Check:
-    """The commonest of all: a part of everybody."""
-
-    def check(_properties: Mapping[str, Any], who: str, _run: Run) -> Found:
-        return excluded if sha1((prefix + who).encode()).digest() >= limit else matched
-
-    return check
 
 
 def _plain(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from penstock.flags._buckets import HOLDOUT_PREFIX, digest
+from penstock.flags._buckets import HOLDOUT_PREFIX, digest, sha1
 from penstock.flags._signals import MISSING, SERVER, Signal, stronger
 from penstock.flags.definitions import Malformed
 
@@ -141,8 +141,27 @@ def deciding(
     return decide
 
 
+def rollout(prefix: str, limit: bytes, matched: Decision, excluded: Decision) -> Decide:
+    """
+    The commonest flag, by hand, at half the price: a part of all people, and nothing else.
+
+    Args:
+        prefix: Of the hash.
+        limit: The first digest that is out.
+        matched: What people get who are in.
+        excluded: What the others get.
+    """
+
+    def decide(run: Run) -> Result:
+        who = run.person.distinct_id
+        place = prefix + (who if type(who) is str else str(who))
+        return excluded if sha1(place.encode()).digest() >= limit else matched
+
+    return decide
+
+
 def plain_person(check: Check) -> Decide:
-    """The same for the commonest flag, at half the price: about a person, no holdout."""
+    """The same for most flags: about a person, and no holdout."""
 
     def decide(run: Run) -> Result:
         person = run.person

@@ -7,6 +7,9 @@ from decimal import Decimal
 from math import isfinite
 from typing import Any
 
+#: Integers up to here are themselves as doubles.
+EXACT = 2**53
+_KINDS = (int, float, Decimal)
 _TEXT = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 
@@ -19,7 +22,7 @@ def number_of(value: Any) -> float | None:
     """
     if isinstance(value, str):
         return _finite(value) if _TEXT.fullmatch(value) else None
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+    if isinstance(value, bool) or not isinstance(value, _KINDS):
         return None
     return _finite(value)
 

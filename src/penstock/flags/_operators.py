@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import operator as compare
 from datetime import date, datetime
-from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from penstock.flags import _semver as semver
 from penstock.flags._dates import absolute, aware, moment_of
-from penstock.flags._numbers import number_of
+from penstock.flags._numbers import EXACT, number_of
 from penstock.flags._regexes import Deferred, pattern_of
 from penstock.flags._signals import MISSING, UNSUPPORTED
 from penstock.flags._texts import ascii_lowered, lowered, text_of
@@ -152,11 +151,15 @@ def _regex(*, sense: bool) -> Compiler:
         found_in = pattern.found_in if pattern else _constant(found=not sense)
         if value == "":
             found_in = _constant(found=True)
+        quick = pattern.compiled.search if pattern and pattern.plain else None
 
         def match(properties: Properties, _run: Run) -> Outcome:
             if key not in properties:
                 return MISSING
-            text = text_of(properties[key])
+            value = properties[key]
+            if quick is not None and type(value) is str and value.isascii():
+                return (quick(value) is not None) is sense
+            text = text_of(value)
             if text is None:
                 return MISSING
             found = found_in(text)
@@ -184,8 +187,8 @@ def _number(test: Callable[[float, float], bool]) -> Compiler:
             if key not in properties:
                 return MISSING
             found = properties[key]
-            if type(found) is float:
-                return isfinite(found) and test(found, bound)
+            if type(found) is int and -EXACT <= found <= EXACT:
+                return test(found, bound)
             number = number_of(found)
             return number is not None and test(number, bound)
 

@@ -45,6 +45,11 @@ class Pattern(NamedTuple):
     #: It has ``$`` and something that can try several lengths.
     flexible_end: bool
 
+    @property
+    def plain(self) -> bool:
+        """Whether there is nothing to beware of in an ASCII text."""
+        return not self.blanks and not self.flexible_end
+
     def found_in(self, text: str) -> bool | None:
         """Whether it matches anywhere; None when only the server should say."""
         if self.flexible_end and text.endswith("\n"):
