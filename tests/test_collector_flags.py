@@ -357,6 +357,10 @@ def test_a_file_without_flags_is_refused_at_the_start(tmp_path: Path, text: str)
     path.write_text(text)
     with pytest.raises(ConfigError, match=r"flags\.yaml"):
         FlagFile(path)
+    odd = tmp_path / "odd.json"
+    odd.write_text('{"flags": [{"key": "\\ud800"}]}')
+    with pytest.raises(ConfigError, match="sent as JSON"):
+        FlagFile(odd)
     with pytest.raises(ConfigError, match="absent"):
         FlagFile(tmp_path / "absent.json")
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import orjson
 
 from penstock.collector.logs import FACTS
-from penstock.errors import PenstockError
+from penstock.errors import ConfigError, PenstockError
 from penstock.flags import CompiledFlags, compile_flags, parse_definitions
 from penstock.flags.definitions import Malformed
 from penstock.flags.files import read_flag_file
@@ -77,7 +77,7 @@ class FlagFile:
     def _read(self) -> Served:
         content = read_flag_file(self._path)
         flags = compile_flags(parse_definitions(content))
-        body = orjson.dumps(content)
+        body = _encoded(self._path, content)
         self._tell(logging.INFO, "flags loaded", flags=len(flags.definitions.flags))
         for key, reason in flags.unsupported.items():
             flag = flags.definitions.flags[key]
@@ -89,6 +89,13 @@ class FlagFile:
 
     def _tell(self, level: int, message: str, **facts: object) -> None:
         _log.log(level if self._loud else logging.DEBUG, message, extra={FACTS: facts})
+
+
+def _encoded(path: Path, content: object) -> bytes:
+    try:
+        return orjson.dumps(content)
+    except TypeError as error:  # a lone surrogate, a number beyond 64 bits
+        raise ConfigError("flags", str(path), f"it cannot be sent as JSON: {error}") from error
 
 
 def _stamp(path: Path) -> Stamp | None:
