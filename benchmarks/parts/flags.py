@@ -26,7 +26,7 @@ from parts import Bar, Cell, Results, Scale, Table, at_least, at_most, shown
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-TITLE = "8. Feature flags, evaluated locally (µs)"
+TITLE = "Feature flags, evaluated locally (µs)"
 WHO = "019mr8mf4r"
 PROPERTIES = {"plan": "gold", "seats": 12, "email": "u1@corp.example", "country": "SE"}
 SINGLE = {"a": "one rollout flag", "b": "five conditions, variants", "c": "nested cohorts"}
