@@ -139,6 +139,14 @@ def test_cohorts_in_a_circle_are_found_when_they_are_loaded(cohorts: Any) -> Non
     assert matches(cohort(1), {"tier": "silver"}, cohorts=cohorts) in {UNSUPPORTED, False}
 
 
+def test_what_is_beside_a_circle_still_decides() -> None:
+    """Only the entries that lead back are undecided, wherever one comes in."""
+    cohorts = {1: both(cohort(2)), 2: either(GOLD, cohort(1))}
+    assert matches(cohort(1), PERSON, cohorts=cohorts) == UNSUPPORTED
+    assert matches(cohort(2), PERSON, cohorts=cohorts) is True
+    assert matches(cohort(2), {"tier": "silver"}, cohorts=cohorts) == UNSUPPORTED
+
+
 def test_a_cohort_that_names_a_flag_that_names_it_is_a_circle() -> None:
     """Flags and cohorts are one graph."""
     flags = compiled(

@@ -103,6 +103,18 @@ def test_a_flag_that_needs_the_server_stops_those_that_need_it() -> None:
     assert answer(flags, "both") is True
 
 
+def test_what_the_server_must_decide_has_the_strongest_reason_of_the_definition() -> None:
+    """The search ends there, but what it did not reach may be worse."""
+    unknown = condition(prop("tier", "no_such_operator", "x"))
+    flags = compiled(
+        *ALL,
+        flag("later", condition(needs("static")), unknown),
+        flag("same", condition(needs("static"), prop("tier", "no_such_operator", "x"))),
+    )
+    assert answer(flags, "later") == UNSUPPORTED
+    assert answer(flags, "same") == UNSUPPORTED
+
+
 def test_dependencies_of_dependencies() -> None:
     """Each is evaluated by its own conditions."""
     flags = compiled(

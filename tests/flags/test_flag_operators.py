@@ -18,6 +18,7 @@ EXACT = [
     ("gold", "golden", False),
     ("ZÜRICH", "zürich", True),
     ("STRASSE", "straße", False),
+    ("straße", "STRASSE", False),
     ("İ", "i̇", True),
     (10, "10", True),
     ("10", 10, True),
