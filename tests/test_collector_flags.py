@@ -9,8 +9,12 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any
 
+import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+import strategies
 from collector_kit import NOW, Bench
 from collector_process import ServedCollector, wait_for
 from penstock.collector.flag_file import FlagFile
@@ -227,6 +231,35 @@ def test_a_bad_question_is_told_so(file: Path, body: bytes, status: int, code: s
     """In the vendor's words, never with a 500."""
     reply = bench(file, "web=phc_web").request("POST", "/flags/", body)
     assert (reply.status, reply.json["code"]) == (status, code)
+
+
+asked = st.fixed_dictionaries(
+    {"api_key": st.just("phc_demo")},
+    optional={
+        "distinct_id": strategies.json_values,
+        "groups": strategies.json_values,
+        "person_properties": strategies.json_objects | strategies.json_values,
+        "group_properties": st.dictionaries(st.just("company"), strategies.json_values),
+        "device_id": strategies.json_values,
+        "flag_keys_to_evaluate": st.lists(st.sampled_from(["wide", "gold"])) | st.none(),
+        "evaluation_contexts": strategies.json_values,
+    },
+)
+
+
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("flags") / "flags.json"
+    path.write_text(json.dumps(DEFINITIONS))
+    return path
+
+
+@given(st.one_of(asked, strategies.json_values), st.sampled_from(["", "v=1", "v=2", "v=4"]))
+def test_any_question_has_an_answer(lasting: Path, question: Any, query: str) -> None:
+    """Flags, or what is wrong with it; in JSON either way."""
+    reply = bench(lasting).request("POST", "/flags/", orjson.dumps(question), query=query)
+    assert reply.status in {200, 400, 401}
+    assert "requestId" in reply.json if reply.status == 200 else reply.json["code"]
 
 
 def test_pages_of_strangers_may_not_ask(file: Path) -> None:

@@ -6,6 +6,7 @@ PostHog's own SDKs, in any language, are the clients; paths, keys and errors are
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -13,7 +14,7 @@ from uuid import uuid4
 from penstock.collector import answers
 from penstock.collector.answers import Answer, json_answer
 from penstock.collector.auth import credentials, well_formed
-from penstock.collector.body import read_bytes
+from penstock.collector.body import Gone, read_bytes
 from penstock.collector.flag_answers import answered, read_question
 from penstock.collector.parcel import opened_legacy
 from penstock.collector.refusal import Reason, Refusal
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from penstock.collector.load import Admission, Load
 
     Receive = Callable[[], Awaitable[dict[str, Any]]]
+
+_log = logging.getLogger("penstock.collector")
 
 #: Bytes of a question, as it comes and inflated: properties of one person.
 _MOST_BYTES = 2 * 1024 * 1024
@@ -118,8 +121,13 @@ class FlagRoutes:
                 if incoming.path in _DEFINITIONS:
                     return self._definitions(incoming)
                 return self._remote_config(incoming.path)
+        except Gone:
+            raise
         except Refusal as refusal:
             return refused(refusal)
+        except Exception as error:  # noqa: BLE001 - the border: an SDK has a default for this
+            _log.error("a request for flags failed: %s", type(error).__name__)
+            return refused(Refusal(Reason.OVERLOADED))
 
     # -- evaluated here --------------------------------------------------------------------
 

@@ -48,7 +48,9 @@ def absolute(text: str, now: datetime) -> datetime | None:
         Aware; None when it cannot be read.
     """
     text = text.strip()
-    if text[-4:].upper() == " UTC":
+    if text.endswith("Z"):
+        text = f"{text[:-1]}+00:00"  # a blank before it is forgiven below, as before an offset
+    elif text[-4:].upper() == " UTC":
         text = f"{text[:-4]}+00:00"
     elif _YEAR.fullmatch(text):
         return _this_day(now, int(text))
