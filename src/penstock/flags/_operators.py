@@ -8,12 +8,10 @@ properties. It is handed the property's name too, so a filter is one call and no
 from __future__ import annotations
 
 import operator as compare
-from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
+from penstock.flags import _ordering as ordering
 from penstock.flags import _semver as semver
-from penstock.flags._dates import absolute, aware, moment_of
-from penstock.flags._numbers import EXACT, number_of
 from penstock.flags._regexes import Deferred, pattern_of
 from penstock.flags._signals import MISSING, UNSUPPORTED
 from penstock.flags._texts import ascii_lowered, lowered, text_of
@@ -174,106 +172,7 @@ def _constant(*, found: bool) -> Callable[[str], bool | None]:
     return lambda _text: found
 
 
-# -- order -----------------------------------------------------------------------------------
-
-
-def _number(test: Callable[[float, float], bool]) -> Compiler:
-    def compiler(key: str, value: Any, _explicit: bool) -> Match | None:
-        bound = number_of(value)
-        if bound is None:
-            return None
-
-        def match(properties: Properties, _run: Run) -> Outcome:
-            if key not in properties:
-                return MISSING
-            found = properties[key]
-            if type(found) is int and -EXACT <= found <= EXACT:
-                return test(found, bound)
-            number = number_of(found)
-            return number is not None and test(number, bound)
-
-        return match
-
-    return compiler
-
-
-def _date(test: Callable[[Any, Any], bool]) -> Compiler:
-    def compiler(key: str, value: Any, _explicit: bool) -> Match | None:
-        moment = moment_of(str(value))
-        if moment is None:
-            return None
-
-        def match(properties: Properties, run: Run) -> Outcome:
-            now = run.now()
-            limit = moment(now)
-            if key not in properties:
-                return MISSING if limit else UNSUPPORTED
-            found = properties[key]
-            if found is None:
-                return False
-            return _compared(test, found, limit, now) if limit else UNSUPPORTED
-
-        return match
-
-    return compiler
-
-
-def _compared(
-    test: Callable[[Any, Any], bool], found: Any, limit: datetime, now: datetime
-) -> Outcome:
-    if isinstance(found, str):
-        found = absolute(found, now)
-    elif isinstance(found, datetime):
-        found = aware(found)
-    elif isinstance(found, date):
-        return test(found, limit.date())
-    else:
-        found = None
-    return MISSING if found is None else test(found, limit)
-
-
-def _version(holds: Callable[[Any], Callable[[semver.Version], bool]]) -> Compiler:
-    def compiler(key: str, value: Any, _explicit: bool) -> Match | None:
-        try:
-            test = holds(value)
-        except ValueError:
-            return None
-
-        def match(properties: Properties, _run: Run) -> Outcome:
-            if key not in properties:
-                return MISSING
-            found = properties[key]
-            if found is None:
-                return False
-            try:
-                return test(semver.version_of(found))
-            except ValueError:
-                return MISSING
-
-        return match
-
-    return compiler
-
-
-def _against(
-    test: Callable[[semver.Version, semver.Version], bool],
-) -> Callable[[Any], Callable[[semver.Version], bool]]:
-    def holds(value: Any) -> Callable[[semver.Version], bool]:
-        wanted = semver.version_of(value)
-        return lambda found: test(found, wanted)
-
-    return holds
-
-
-def _within(
-    bounds: Callable[[Any], semver.Range],
-) -> Callable[[Any], Callable[[semver.Version], bool]]:
-    def holds(value: Any) -> Callable[[semver.Version], bool]:
-        start, end = bounds(value)
-        return lambda found: start <= found < end
-
-    return holds
-
+# -- all of them ---------------------------------------------------------------------------
 
 _COMPILERS: Mapping[str, Compiler] = {
     "exact": _exact,
@@ -288,21 +187,21 @@ _COMPILERS: Mapping[str, Compiler] = {
     "not_ends_with": _text(str.endswith, sense=False),
     "regex": _regex(sense=True),
     "not_regex": _regex(sense=False),
-    "gt": _number(compare.gt),
-    "gte": _number(compare.ge),
-    "lt": _number(compare.lt),
-    "lte": _number(compare.le),
-    "is_date_before": _date(compare.lt),
-    "is_date_after": _date(compare.gt),
-    "semver_eq": _version(_against(compare.eq)),
-    "semver_neq": _version(_against(compare.ne)),
-    "semver_gt": _version(_against(compare.gt)),
-    "semver_gte": _version(_against(compare.ge)),
-    "semver_lt": _version(_against(compare.lt)),
-    "semver_lte": _version(_against(compare.le)),
-    "semver_tilde": _version(_within(semver.tilde)),
-    "semver_caret": _version(_within(semver.caret)),
-    "semver_wildcard": _version(_within(semver.wildcard)),
+    "gt": ordering.number(compare.gt),
+    "gte": ordering.number(compare.ge),
+    "lt": ordering.number(compare.lt),
+    "lte": ordering.number(compare.le),
+    "is_date_before": ordering.date_of(compare.lt),
+    "is_date_after": ordering.date_of(compare.gt),
+    "semver_eq": ordering.version(ordering.against(compare.eq)),
+    "semver_neq": ordering.version(ordering.against(compare.ne)),
+    "semver_gt": ordering.version(ordering.against(compare.gt)),
+    "semver_gte": ordering.version(ordering.against(compare.ge)),
+    "semver_lt": ordering.version(ordering.against(compare.lt)),
+    "semver_lte": ordering.version(ordering.against(compare.le)),
+    "semver_tilde": ordering.version(ordering.within(semver.tilde)),
+    "semver_caret": ordering.version(ordering.within(semver.caret)),
+    "semver_wildcard": ordering.version(ordering.within(semver.wildcard)),
 }
 """``{operator: compiler}``: what is not here is the server's."""
 
