@@ -248,6 +248,8 @@ class Undecided(dict[str, Decision]):
         flag: The flag.
     """
 
+    __slots__ = ("_flag",)
+
     def __init__(self, flag: Flag | Malformed) -> None:
         self._flag = flag
 
@@ -265,4 +267,4 @@ class Undecided(dict[str, Decision]):
 
 
 def _wants_id(filters: Sequence[Filter]) -> bool:
-    return any("distinct_id" in each.keys for each in filters)
+    return any(each.wants_id for each in filters)

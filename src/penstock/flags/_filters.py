@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 #: Types that look at the properties; the flag or condition says whose.
 _PLAIN = (None, "person", "group")
+#: The property that every person has without being given one.
+_ID = "distinct_id"
 _COHORT_OPERATORS = ("exact", "in", "not_in")
 _GROUP_TYPES = {"AND": True, "OR": False}
 #: What `Filter.cost` is for a regular expression or a date; everything else is 1.
@@ -41,8 +43,8 @@ class Filter(NamedTuple):
     usable: bool = True
     #: Whether it may answer that only the server can know.
     server: bool = False
-    #: Property names it looks up.
-    keys: frozenset[str] = frozenset()
+    #: Whether it looks for ``distinct_id`` among the properties.
+    wants_id: bool = False
     #: Whether the properties alone decide: no other flag.
     pure: bool = True
     #: How many comparisons it may take; for the order, and to tell what is worth remembering.
@@ -107,9 +109,9 @@ class Workshop:
             return _undecidable(source)
         match = compile_operator(name, key, source.get("value"), explicit=self._explicit)
         if match is None:
-            return _undecidable(source, unusable(name, key), keys=frozenset({key}))
+            return _undecidable(source, unusable(name, key), wants_id=key == _ID)
         cost = _SLOW if name in _SLOW_OPERATORS else 1
-        return Filter(match, source, keys=frozenset({key}), cost=cost)
+        return Filter(match, source, wants_id=key == _ID, cost=cost)
 
     def _dependency(self, source: dict[str, Any], owner: Node) -> Filter:
         trouble = shape_trouble(source)
@@ -160,7 +162,7 @@ class Workshop:
             source,
             usable=all(entry.usable for entry in entries),
             server=not plain,
-            keys=frozenset[str]().union(*(entry.keys for entry in entries)),
+            wants_id=any(entry.wants_id for entry in entries),
             pure=all(entry.pure for entry in entries),
             cost=sum(entry.cost for entry in entries),
         )
@@ -184,6 +186,8 @@ def _undecidable(
     match: Match | None = None,
     *,
     server: bool = False,
-    keys: frozenset[str] = frozenset(),
+    wants_id: bool = False,
 ) -> Filter:
-    return Filter(match or always(UNSUPPORTED), source, usable=False, server=server, keys=keys)
+    return Filter(
+        match or always(UNSUPPORTED), source, usable=False, server=server, wants_id=wants_id
+    )
