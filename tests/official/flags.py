@@ -27,6 +27,10 @@ def main() -> None:
     )
     if local:
         client.load_feature_flags()
+        etag = client._flags_etag
+        client._load_feature_flags()  # as its poller does: the answer is 304, and nothing is lost
+        assert etag, "the definitions came without an ETag"
+        assert client._flags_etag == etag
     asked = [ask(client, person, local=local) for person in json.load(sys.stdin)]
     told = {
         "flags": [values for values, _ in asked],
