@@ -151,6 +151,19 @@ def test_a_huge_answer_is_cut_and_its_connection_left(transport: HttpTransport) 
         assert server.connections == 2
 
 
+def test_how_much_of_an_answer_is_read_can_be_set() -> None:
+    """Flag definitions are larger than any answer to events."""
+
+    def large(visit: Visit) -> None:
+        while visit.read():
+            visit.answer(body=b"x" * (MAX_RESPONSE_BYTES * 2))
+
+    transport = HttpTransport(proxy="", max_response_bytes=MAX_RESPONSE_BYTES * 3)
+    with Loopback(large) as server:
+        assert len(send(transport, server.url).body) == MAX_RESPONSE_BYTES * 2
+        transport.close()
+
+
 def test_close_is_not_the_end(transport: HttpTransport) -> None:
     """Closing lets go of connections; the next request opens one."""
     with Loopback() as server:

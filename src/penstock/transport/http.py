@@ -53,17 +53,24 @@ class HttpTransport:
         proxy: URL of one proxy for everything; ``""`` for none; None to follow the environment.
         tls: How to trust servers; None for the system's certificates.
         max_idle: Connections kept per host while nobody uses them.
+        max_response_bytes: More of an answer's body is not read.
 
     Raises:
         ConfigError: *proxy* is no URL of a proxy.
     """
 
     def __init__(
-        self, proxy: str | None = None, tls: Tls | None = None, *, max_idle: int = 16
+        self,
+        proxy: str | None = None,
+        tls: Tls | None = None,
+        *,
+        max_idle: int = 16,
+        max_response_bytes: int = MAX_RESPONSE_BYTES,
     ) -> None:
         self._rules = ProxyRules(proxy)
         self._tls = tls or Tls()
         self._max_idle = max_idle
+        self._max_response_bytes = max_response_bytes
         self._context: SSLContext | None = None
         self._managers: dict[str, PoolManager] = {}
         self._pid = os.getpid()
@@ -113,7 +120,7 @@ class HttpTransport:
                 redirect=False,
                 preload_content=False,
             )
-            response = _read(answer)
+            response = _read(answer, self._max_response_bytes)
         except (HTTPError, OSError, ValueError) as error:
             raise as_transport_error(error) from None
         if proxy and response.status == _PROXY_REFUSED:
@@ -160,13 +167,13 @@ class HttpTransport:
 _NO_TIMEOUT = Timeout(total=None, connect=None, read=None)
 
 
-def _read(answer: Any) -> Response:
-    """Read the body up to the cap; a connection with more to come is not used again."""
+def _read(answer: Any, max_bytes: int) -> Response:
+    """Read the body up to *max_bytes*; a connection with more to come is not used again."""
     pieces: list[bytes] = []
     size = 0
     try:
-        while size < MAX_RESPONSE_BYTES:
-            piece = answer.read(min(_PIECE_BYTES, MAX_RESPONSE_BYTES - size))
+        while size < max_bytes:
+            piece = answer.read(min(_PIECE_BYTES, max_bytes - size))
             if not piece:
                 break
             pieces.append(piece)
