@@ -15,12 +15,14 @@ import os
 import sys
 import threading
 import weakref
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from uuid_utils import reseed_rng
 
 if TYPE_CHECKING:
     from penstock.intake import Intake
+
+Thing = TypeVar("Thing")
 
 _MADV_WIPEONFORK = 18
 #: Held while a thread imports later than at the import of penstock. A child forked in the middle
@@ -33,6 +35,14 @@ _waited = False
 #: Held while the clients of a child restart. A signal handler may track in the middle of it.
 _restarting = threading.RLock()
 _restarted_in = os.getpid()
+
+
+class Restarting(Protocol):
+    """What has threads or locks but no events: a poller of flag definitions."""
+
+    def restart(self, *, forked: bool = False) -> None:
+        """Leave what was the parent's alone, and begin anew."""
+        ...
 
 
 class _Page(Protocol):
@@ -66,6 +76,7 @@ def _make_page() -> _Page:
 #: ``PAGE[0]`` is false in a forked child that has not called `forked` yet.
 PAGE: _Page = _make_page()
 _clients: weakref.WeakSet[Intake] = weakref.WeakSet()
+_others: weakref.WeakSet[Restarting] = weakref.WeakSet()
 
 
 def watch(client: Intake) -> None:
@@ -73,9 +84,14 @@ def watch(client: Intake) -> None:
     _clients.add(client)
 
 
+def watch_too(thing: Restarting) -> None:
+    """Have `forked` restart *thing* in a child, after the clients."""
+    _others.add(thing)
+
+
 def forked(*, survivor: bool = False, ending: bool = False) -> None:
     """
-    In a child: restart every client; the events and threads of the parent stay its own.
+    In a child: restart what is watched; the events and threads of the parent stay its own.
 
     Args:
         survivor: The calling thread is the one that lived through the fork; otherwise that is
@@ -89,8 +105,8 @@ def forked(*, survivor: bool = False, ending: bool = False) -> None:
             return
         if _restarted_in != os.getpid():
             _restarted_in = os.getpid()
-            for client in _all_clients():
-                client.restart(forked=True)
+            for thing in (*_all_of(_clients), *_all_of(_others)):
+                thing.restart(forked=True)
         if not ending and (survivor or _survived()):
             reseed_rng()  # uuid_utils does it itself where it is told of the fork
             PAGE[0] = 1
@@ -103,10 +119,10 @@ def _survived() -> bool:
     return threading.get_ident() == threading.main_thread().ident  # which forks under uWSGI
 
 
-def _all_clients() -> list[Intake]:
+def _all_of(things: weakref.WeakSet[Thing]) -> list[Thing]:
     while True:
         try:
-            return list(_clients)
+            return list(things)
         except RuntimeError:  # another thread made one meanwhile
             continue
 
@@ -124,7 +140,7 @@ def _before() -> None:
 def _after_in_parent() -> None:
     if _waited:
         LOADING.release()
-    for client in _all_clients():
+    for client in _all_of(_clients):
         client.has_forked()
 
 
