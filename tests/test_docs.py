@@ -21,6 +21,7 @@ from penstock import (
     Collector,
     Config,
     Dreamdata,
+    FlagSettings,
     PostHog,
     Retry,
     RudderStack,
@@ -46,11 +47,11 @@ PAGES = [
 PUBLIC = """
     Address Alias App Block Callback Campaign Capture Client Clock ClosedError Collector Company
     Config ConfigError Context CreateAlias DeliveryError Destination DestinationLedger Device
-    Dreamdata Ecommerce FieldError Group GroupIdentify Identify Integrations JournalError Ledger
-    Location Message MessageTooLargeError MissingExtraError Network OperatingSystem Page PageInfo
-    PenstockError PostHog Product Properties QueueFullError Referrer Request Response Retry
-    RudderStack Scope Screen ScreenInfo Segment SerializationError ShutdownError Tls Track Traits
-    Transport TransportError ValidationError Webhook __version__ scoped
+    Dreamdata Ecommerce FieldError FlagSettings Group GroupIdentify Identify Integrations
+    JournalError Ledger Location Message MessageTooLargeError MissingExtraError Network
+    OperatingSystem Page PageInfo PenstockError PostHog Product Properties QueueFullError Referrer
+    Request Response Retry RudderStack Scope scoped Screen ScreenInfo Segment SerializationError
+    ShutdownError Tls Track Traits Transport TransportError ValidationError __version__ Webhook
 """
 FENCE = re.compile(
     r"^(?P<indent> *)```(?P<language>\w*)\n(?P<body>.*?)^ *```$", re.MULTILINE | re.DOTALL
@@ -110,8 +111,9 @@ def test_every_public_name_has_a_docstring() -> None:
 
 
 def test_every_setting_is_documented() -> None:
-    """docs/configuration.md names exactly the fields of Config and of Retry."""
+    """docs/configuration.md names exactly the fields of Config, FlagSettings and Retry."""
     fields = {field.name for field in dataclasses.fields(Config)}
+    fields |= {f"flags.{field.name}" for field in dataclasses.fields(FlagSettings)}
     fields |= {f"retry.{field.name}" for field in dataclasses.fields(Retry)}
     settings = documented("configuration.md").partition("## Hooks")[0]
     assert {name for name in first_column(settings) if name.islower()} == fields

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         Callback,
         Clock,
         Config,
+        FlagSettings,
         Retry,
     )
     from penstock.destinations import (
@@ -99,6 +100,7 @@ _HOMES = {
         "Callback",
         "Clock",
         "Config",
+        "FlagSettings",
         "Retry",
     ),
     "penstock.destinations": (
@@ -215,6 +217,7 @@ __all__ = [
     "Dreamdata",
     "Ecommerce",
     "FieldError",
+    "FlagSettings",
     "Group",
     "GroupIdentify",
     "Identify",

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import msgspec
 from uuid_utils import uuid7
 
 from penstock import _checks, _fork
+from penstock._flag_calls import FlagCalls
 from penstock._waiting import in_thread
 from penstock.config import ENV_URL, Config
 from penstock.intake import Intake
@@ -44,6 +46,9 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from penstock.destinations import Destination
+    from penstock.flags.capturing import SendFlags
+    from penstock.flags.front import Flags
+    from penstock.flags.snapshot import FlagSnapshot
     from penstock.messages import Data, Id, Message
 
 #: `Client.flush` and `Client.close` without a timeout wait this long, in seconds: some batches
@@ -74,7 +79,7 @@ class Common(TypedDict, total=False):
     historical: bool
 
 
-class Client(Intake):
+class Client(FlagCalls, Intake):
     """
     Sends events to one or more destinations; an accepted event survives this process.
 
@@ -94,6 +99,8 @@ class Client(Intake):
 
     def __init__(self, *destinations: Destination, config: Config | None = None) -> None:
         super().__init__(destinations, config or Config())
+        if self.config.flags is not None:
+            _ = self.flags  # definitions begin to load, and a mistake in the settings shows here
 
     @classmethod
     def from_env(cls, config: Config | None = None) -> Self:
@@ -404,6 +411,8 @@ class Client(Intake):
         groups: Data | None = None,
         set: Data | None = None,  # noqa: A002 - PostHog's word
         set_once: Data | None = None,
+        flags: FlagSnapshot | None = None,
+        send_feature_flags: SendFlags = False,
         **common: Unpack[Common],
     ) -> str:
         """
@@ -417,6 +426,10 @@ class Client(Intake):
             groups: ``{group type: group key}``.
             set: Person properties to overwrite.
             set_once: Person properties to set unless they are there.
+            flags: The event tells of these: ``$feature/KEY`` of each, and
+                ``$active_feature_flags``. No request is made.
+            send_feature_flags: The event tells of all flags as they are now. Without definitions
+                that takes a request, for which this call waits; see docs/flag-client.md.
             common: See `Common`.
 
         Returns:
@@ -428,6 +441,12 @@ class Client(Intake):
 
         .. versionadded:: 0.1
         """
+        if flags is not None or send_feature_flags is not False:
+            from penstock.flags.capturing import with_flags
+
+            properties = with_flags(
+                self, distinct_id, properties, groups, flags, send_feature_flags
+            )
         return self.enqueue(
             Capture(
                 event="" if event is None else event,
@@ -495,6 +514,22 @@ class Client(Intake):
         kind, neutral, common = opened(message if scope is None else within(scope, message))
         return self.accept(kind, neutral, scope, **common)
 
+    # -- feature flags ---------------------------------------------------------------------
+
+    @cached_property
+    def flags(self) -> Flags:
+        """
+        Feature flags for the people this client tells of.
+
+        Raises:
+            ConfigError: No destination serves flags, and the settings name no provider.
+
+        .. versionadded:: 0.1
+        """
+        from penstock.flags.front import Flags
+
+        return Flags(self)
+
     # -- delivery --------------------------------------------------------------------------
 
     @property
@@ -550,6 +585,8 @@ class Client(Intake):
 
         .. versionadded:: 0.1
         """
+        if "flags" in self.__dict__:
+            self.flags.close()
         self.shut(FLUSH_TIMEOUT_S if timeout is None else timeout)
         return self.ledger()
 

@@ -36,6 +36,11 @@ ENV_URL = "PENSTOCK_URL"
 ENV_JOURNAL = "PENSTOCK_JOURNAL"
 ENV_DISABLED = "PENSTOCK_DISABLED"
 ENV_DEBUG = "DEBUG"
+ENV_FLAGS_KEY = "PENSTOCK_FLAGS_KEY"
+#: A shorter interval between two requests for flag definitions is a mistake of units.
+MIN_POLL_S = 0.1
+#: As many retries of a flag request as PostHog's Go client takes.
+MAX_FLAG_RETRIES = 9
 
 
 class Clock(Protocol):
@@ -126,6 +131,75 @@ Overflow = Literal["drop_newest", "drop_oldest"] | Block
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FlagSettings:
+    """
+    How `Client.flags` finds its answers; see docs/flag-client.md.
+
+    Attributes:
+        secret_key: Lets definitions be loaded, so that flags are evaluated here: a project's
+            secret key (``phs_...``) or a personal one (``phx_...``). ``PENSTOCK_FLAGS_KEY``
+            otherwise; a Penstock collector takes its write key.
+        endpoint: Base URL of the provider; that of the client's PostHog or Collector
+            destination otherwise.
+        project_key: The key that names the project; the destination's otherwise.
+        local: Load definitions, if there is a key for it.
+        poll_interval: Seconds between two looks for new definitions, give or take a tenth;
+            None to look once, and when told to `reload`.
+        timeout: Seconds a read may take in all, its retries included.
+        retries: How often a request for flags is repeated, 0 to 9, where that can help.
+        disable_geoip: Keep the provider from guessing a person's place by this server's address.
+        send_events: Capture ``$feature_flag_called`` the first time a person gets a value.
+        bootstrap: ``{flag key: value}``, or ``{flag key: {"value": ..., "payload": ...}}``:
+            answers for the time before the first definitions, and for when the provider has
+            none.
+        stale_for: Seconds for which the provider's last answer stands in when it has none now;
+            0 for never.
+        evaluation_contexts: Only flags of these contexts.
+        api_version: Of the flags endpoint; 4 brings experiment attribution.
+    """
+
+    secret_key: str | None = field(default=None, repr=False)
+    endpoint: str | None = None
+    project_key: str | None = field(default=None, repr=False)
+    local: bool = True
+    poll_interval: float | None = 30.0
+    timeout: float = 3.0
+    retries: int = 1
+    disable_geoip: bool = True
+    send_events: bool = True
+    bootstrap: Mapping[str, Any] | None = None
+    stale_for: float = 0.0
+    evaluation_contexts: Sequence[str] = ()
+    api_version: Literal[2, 4] = 2
+
+    def __post_init__(self) -> None:
+        """Refuse impossible values, naming the field and what would be right."""
+        _secret("flags.secret_key", self.secret_key)
+        _seconds("flags.timeout", self.timeout, above_zero=True)
+        _seconds("flags.stale_for", self.stale_for)
+        if self.poll_interval is not None:
+            _seconds("flags.poll_interval", self.poll_interval)
+            if self.poll_interval < MIN_POLL_S:
+                reason = f"must be at least {MIN_POLL_S} seconds, or None"
+                raise ConfigError("flags.poll_interval", self.poll_interval, reason)
+        _whole("flags.retries", self.retries, 0, MAX_FLAG_RETRIES)
+        _one_of("flags.api_version", self.api_version, (2, 4))
+        for name in ("local", "disable_geoip", "send_events"):
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigError(f"flags.{name}", getattr(self, name), "must be True or False")
+        if self.bootstrap is not None and not hasattr(self.bootstrap, "keys"):
+            raise ConfigError("flags.bootstrap", type(self.bootstrap), "must be a mapping")
+        if isinstance(self.evaluation_contexts, str):
+            reason = "must be a list of names"
+            raise ConfigError("flags.evaluation_contexts", self.evaluation_contexts, reason)
+
+    @property
+    def local_key(self) -> str:
+        """The key that definitions are loaded with: the setting's or the environment's."""
+        return self.secret_key or _secret(ENV_FLAGS_KEY, os.environ.get(ENV_FLAGS_KEY)) or ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """
     Everything about a client but its destinations.
@@ -161,6 +235,7 @@ class Config:
         clock: The time, for tests.
         new_id: Makes message ids, for tests; UUIDv7 by default.
         before_send: A hook, or several in order, over every event.
+        flags: How feature flags are found; see `FlagSettings`.
         strict: Raise where data would be coerced, dropped for size, or refused by a full
             journal.
         disabled: Do nothing at all; ``PENSTOCK_DISABLED=1`` does the same.
@@ -196,6 +271,7 @@ class Config:
         | Sequence[Callable[[dict[str, Any]], dict[str, Any] | None]]
         | None
     ) = None
+    flags: FlagSettings | None = None
     strict: bool = False
     disabled: bool = False
 
@@ -217,6 +293,8 @@ class Config:
             _one_of("overflow", self.overflow, ("drop_newest", "drop_oldest"))
         if self.default_context is not None and not hasattr(self.default_context, "keys"):
             raise ConfigError("default_context", type(self.default_context), "must be a mapping")
+        if self.flags is not None and not isinstance(self.flags, FlagSettings):
+            raise ConfigError("flags", type(self.flags), "must be FlagSettings(...)")
 
     @property
     def hooks(self) -> tuple[Callable[[dict[str, Any]], dict[str, Any] | None], ...]:
@@ -267,6 +345,20 @@ def _whole(name: str, value: object, least: int, most: int) -> None:
         return
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         raise ConfigError(name, value, f"must be a whole number from {least} to {most}")
+
+
+def _secret(name: str, value: object) -> str | None:
+    """A key for flag definitions, or None; no key is shown."""
+    if value is None:
+        return None
+    if not isinstance(value, str) or not (value.isascii() and value.isprintable()) or " " in value:
+        raise ConfigError(name, "…", "must be printable ASCII without blanks")
+    if value.startswith("phc_"):
+        reason = (
+            "is a project key, which loads no definitions; use a secret one (phs_... or phx_...)"
+        )
+        raise ConfigError(name, "phc_…", reason)
+    return value
 
 
 def _one_of(name: str, value: object, allowed: tuple[object, ...]) -> None:

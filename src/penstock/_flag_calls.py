@@ -1,0 +1,200 @@
+"""PostHog's names of what `Client.flags` does, for programs that are ported."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Unpack
+
+    from penstock.flags.answer import Value
+    from penstock.flags.front import Flags
+    from penstock.flags.question import Options
+    from penstock.flags.result import Evaluation
+    from penstock.flags.snapshot import FlagSnapshot
+    from penstock.messages import Id
+
+
+class FlagCalls:
+    """
+    Thin aliases over `penstock.flags.front.Flags`.
+
+    They differ from it where PostHog's do: in their names, and in None where there is no value.
+    """
+
+    if TYPE_CHECKING:
+
+        @property
+        def flags(self) -> Flags:
+            """See `Client.flags`."""
+            ...
+
+    def get_feature_flag_result(
+        self,
+        key: str,
+        distinct_id: Id | None = None,
+        *,
+        send_feature_flag_events: bool | None = None,
+        **options: Unpack[Options],
+    ) -> Evaluation | None:
+        """
+        `Flags.get`; None when the flag has no value.
+
+        .. versionadded:: 0.1
+        """
+        found = self.flags.get(key, distinct_id, send_events=send_feature_flag_events, **options)
+        return None if found.value is None else found
+
+    def get_feature_flag(
+        self,
+        key: str,
+        distinct_id: Id | None = None,
+        *,
+        send_feature_flag_events: bool | None = None,
+        **options: Unpack[Options],
+    ) -> Value:
+        """
+        `Flags.get`, its value only: True, False, a variant or None.
+
+        .. versionadded:: 0.1
+        """
+        return self.flags.get(
+            key, distinct_id, send_events=send_feature_flag_events, **options
+        ).value
+
+    def is_feature_enabled(
+        self,
+        key: str,
+        distinct_id: Id | None = None,
+        *,
+        send_feature_flag_events: bool | None = None,
+        **options: Unpack[Options],
+    ) -> bool | None:
+        """
+        `Flags.enabled`; None when the flag has no value.
+
+        .. versionadded:: 0.1
+        """
+        found = self.flags.get(key, distinct_id, send_events=send_feature_flag_events, **options)
+        return None if found.value is None else found.enabled
+
+    feature_enabled = is_feature_enabled
+
+    def get_feature_flag_payload(
+        self,
+        key: str,
+        distinct_id: Id | None = None,
+        *,
+        match_value: bool | str | None = None,
+        send_feature_flag_events: bool = False,
+        **options: Unpack[Options],
+    ) -> Any:
+        """
+        `Flags.payload`; *match_value* stands in for the value, where there are definitions.
+
+        .. versionadded:: 0.1
+        """
+        found = self.flags.get(key, distinct_id, send_events=send_feature_flag_events, **options)
+        if match_value is not None and match_value != found.value:
+            return self.flags.payload_of(key, match_value)
+        return found.payload
+
+    def get_all_flags(
+        self,
+        distinct_id: Id | None = None,
+        *,
+        flag_keys_to_evaluate: Iterable[str] | None = None,
+        **options: Unpack[Options],
+    ) -> dict[str, bool | str]:
+        """
+        `Flags.all`.
+
+        .. versionadded:: 0.1
+        """
+        return self.flags.all(distinct_id, keys=flag_keys_to_evaluate, **options)
+
+    def get_all_flags_and_payloads(
+        self,
+        distinct_id: Id | None = None,
+        *,
+        flag_keys_to_evaluate: Iterable[str] | None = None,
+        **options: Unpack[Options],
+    ) -> dict[str, dict[str, Any]]:
+        """
+        ``{"featureFlags": {key: value}, "featureFlagPayloads": {key: JSON text}}``.
+
+        .. versionadded:: 0.1
+        """
+        found = self.flags.evaluate(distinct_id, keys=flag_keys_to_evaluate, **options)
+        return {"featureFlags": found.values, "featureFlagPayloads": found.payload_texts}
+
+    def evaluate_flags(
+        self,
+        distinct_id: Id | None = None,
+        *,
+        flag_keys: Iterable[str] | None = None,
+        **options: Unpack[Options],
+    ) -> FlagSnapshot:
+        """
+        `Flags.evaluate`; an empty snapshot when there is nobody to evaluate for.
+
+        .. versionadded:: 0.1
+        """
+        from penstock.flags.question import identity
+        from penstock.flags.snapshot import FlagSnapshot
+
+        if identity(distinct_id) is None:
+            return FlagSnapshot({})
+        return self.flags.evaluate(distinct_id, keys=flag_keys, **options)
+
+    def get_remote_config_payload(self, key: str) -> Any:
+        """
+        `Flags.remote_config`.
+
+        .. versionadded:: 0.1
+        """
+        return self.flags.remote_config(key)
+
+    def load_feature_flags(self) -> bool:
+        """
+        `Flags.reload`.
+
+        .. versionadded:: 0.1
+        """
+        return self.flags.reload()
+
+    reload_feature_flags = load_feature_flags
+
+    def wait_for_local_evaluation_ready(self, timeout: float | None = None) -> bool:
+        """
+        `Flags.wait_until_ready`.
+
+        .. versionadded:: 0.1
+        """
+        return self.flags.wait_until_ready(timeout)
+
+    def feature_flag_definitions(self) -> list[Mapping[str, Any]] | None:
+        """
+        `Flags.definitions`, as a list.
+
+        .. versionadded:: 0.1
+        """
+        found = self.flags.definitions
+        return None if found is None else list(found)
+
+    def get_feature_flag_evaluation_runtime(self, key: str) -> str:
+        """
+        `Flags.runtime_of`.
+
+        .. versionadded:: 0.1
+        """
+        return self.flags.runtime_of(key)
+
+    def get_feature_flag_keys_by_evaluation_runtime(self, runtime: str) -> list[str]:
+        """
+        `Flags.keys_for`.
+
+        .. versionadded:: 0.1
+        """
+        return self.flags.keys_for(runtime)

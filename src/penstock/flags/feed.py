@@ -1,0 +1,401 @@
+"""
+The feed: definitions that keep themselves up to date, on one thread per process and project.
+
+Threads. One, however many clients there are: `feed_of` gives clients of the same project the same
+feed, and the thread ends with the last of them. Only this thread makes requests, so loads cannot
+overtake each other, and a 304 always answers for the ETag it was asked with. Readers take
+`Feed.loaded`, one reference to something that never changes, and finish on it.
+
+Start. The definitions on disk come first, then the provider's: a read in between is answered by
+the former, and says that they are stale. A read before either waits for them, but nobody waits
+for a load that has failed.
+
+Fork. A child has its parent's definitions and starts a thread of its own at the first read.
+
+Clear. A provider that refuses the key takes its definitions away, also those on disk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from penstock import _fork
+from penstock._log import ERROR, WARNING
+from penstock.dialects._answers import retry_after_s
+from penstock.errors import PenstockError
+from penstock.flags.compiled import CompiledFlags, compile_flags
+from penstock.flags.definitions import parse_definitions
+from penstock.flags.schedule import Schedule, Verdict, failure, verdict
+from penstock.transport import TransportError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from penstock._log import Log
+    from penstock.flags.carrier import Carrier
+    from penstock.flags.shelf import Shelf
+    from penstock.flags.source import Provider
+    from penstock.transport import Response
+
+#: Seconds one request for definitions may take: nobody waits for it.
+LOAD_TIMEOUT_S = 10.0
+#: After so many failures in a row the definitions count as stale for `Listener`.
+STALE_AFTER = 3
+
+Listener = "Callable[[Change], None]"
+"""Called on the feed's thread with each `Change`; what it raises is contained."""
+
+
+class Loaded(msgspec.Struct, frozen=True, kw_only=True):
+    """Definitions, ready to answer."""
+
+    compiled: CompiledFlags
+    etag: str | None
+    #: Whether they come from disk and nobody has confirmed them since.
+    stale: bool
+    #: When the provider last stood by them, in seconds since 1970.
+    confirmed_at: float
+
+
+class Change(NamedTuple):
+    """What a load changed."""
+
+    #: Keys of flags that came, went or differ.
+    keys: tuple[str, ...] = ()
+    #: ``ready``, ``stale`` or ``cleared``; empty when only *keys* changed.
+    state: str = ""
+
+
+class Feed:
+    """
+    Definitions of one project.
+
+    Args:
+        provider: Where they come from.
+        interval: Seconds between two looks; None for one look.
+        carrier: Carries the requests.
+        shelf: Where the last good ones are kept; None for nowhere.
+        log: Where it speaks.
+
+    Attributes:
+        loaded: What reads are answered by; None before the first load, and where there is none.
+    """
+
+    def __init__(
+        self,
+        provider: Provider,
+        interval: float | None,
+        carrier: Carrier,
+        shelf: Shelf | None,
+        log: Log,
+    ) -> None:
+        self.loaded: Loaded | None = None
+        self.trouble = ""
+        self._provider = provider
+        self._schedule = Schedule(interval)
+        self._carrier = carrier
+        self._shelf = shelf
+        self._log = log
+        self._listeners: list[Callable[[Change], None]] = []
+        self._inherited: Loaded | None = None
+        self._digest = ""
+        self._begin()
+
+    def _begin(self) -> None:
+        """What a new process needs anew."""
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._stopping = False
+        #: Looks that were asked for, and how many of them are answered for.
+        self._wanted = 1
+        self._answered = 0
+        self._refused_until = 0.0
+        _fork.watch_too(self)
+
+    def restart(self, *, forked: bool = False) -> None:
+        """In a forked child: keep the definitions, leave thread and lock to the parent."""
+        if forked and not self._stopping:
+            self._inherited = self._inherited or self.loaded
+            self.loaded = None  # the next read comes to `start`
+            self._begin()
+
+    @property
+    def has_looked(self) -> bool:
+        """Whether the first look is over, whatever it found."""
+        return self._answered > 0
+
+    @property
+    def age(self) -> float | None:
+        """Seconds since the provider last stood by the definitions; None without any."""
+        loaded = self.loaded
+        return None if loaded is None else max(0.0, time.time() - loaded.confirmed_at)
+
+    # -- what readers and clients call -----------------------------------------------------
+
+    def start(self) -> None:
+        """Have a thread look for definitions, unless one does."""
+        if self._thread is not None:
+            return
+        with self._changed:
+            if self._thread is not None or self._stopping:
+                return
+            if self._inherited is not None:
+                self.loaded, self._inherited = self._inherited, None
+            thread = threading.Thread(target=self._run, name="penstock-flags", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # late in the interpreter's exit, or the machine has no more
+                self._answered = self._wanted
+                return
+            self._thread = thread
+
+    def wait(self, timeout: float) -> Loaded | None:
+        """Definitions; waits for the first load at most, and for none that failed."""
+        self.start()
+        if self.loaded is None and not self.has_looked:
+            with self._changed:
+                self._changed.wait_for(self._is_settled, timeout)
+        return self.loaded
+
+    def _is_settled(self) -> bool:
+        return self.loaded is not None or self.has_looked or self._stopping
+
+    def reload(self, timeout: float) -> bool:
+        """
+        Look now.
+
+        Returns:
+            Whether the provider gave definitions, or stood by those there are, within *timeout*
+            seconds. While it wants to be left alone nobody asks, and the answer is no.
+        """
+        self.start()
+        with self._changed:
+            if time.monotonic() < self._refused_until:
+                return False
+            self._wanted += 1
+            ticket = self._wanted
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._answered >= ticket or self._stopping, timeout)
+            return self._answered >= ticket and not self.trouble and self.loaded is not None
+
+    def wait_until_ready(self, timeout: float) -> bool:
+        """Whether there are definitions within *timeout* seconds, however many looks it takes."""
+        self.start()
+        with self._changed:
+            self._changed.wait_for(lambda: self.loaded is not None or self._stopping, timeout)
+        return self.loaded is not None
+
+    def listen(self, listener: Callable[[Change], None]) -> Callable[[], None]:
+        """Have *listener* told of each change; call what is returned to end that."""
+        self._listeners.append(listener)
+
+        def unlisten() -> None:
+            if listener in self._listeners:
+                self._listeners.remove(listener)
+
+        return unlisten
+
+    def hurry(self, interval: float | None) -> None:
+        """Another client joins: the shortest interval of all holds."""
+        known = self._schedule.interval
+        if interval is not None and (known is None or interval < known):
+            self._schedule.interval = interval
+            with self._changed:
+                self._changed.notify_all()
+
+    def stop(self) -> None:
+        """End the thread; does not wait for a request in flight."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+
+    # -- the thread ------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            self._refresh()
+        finally:
+            self._carrier.close()
+
+    def _refresh(self) -> None:
+        self._guarded(self._take_from_shelf)
+        while not self._stopping:
+            with self._changed:
+                goal = self._wanted
+            wait = self._guarded(self._look)
+            with self._changed:
+                self._answered = goal
+                self._changed.notify_all()
+                self._sleep(goal, wait)
+
+    def _sleep(self, goal: int, wait: float | None) -> None:
+        """Until the next look is due or somebody wants one; the lock is held."""
+        due = None if wait is None else time.monotonic() + wait
+        while not self._stopping and self._wanted == goal:
+            left = None if due is None else due - time.monotonic()
+            if left is not None and left <= 0:
+                return
+            shortest = self._schedule.interval
+            self._changed.wait(left)
+            if self._schedule.interval != shortest:
+                return  # a client joined that wants fresher ones
+
+    def _guarded(self, work: Callable[[], float | None]) -> float | None:
+        """Do *work*; the thread survives whatever it raises."""
+        try:
+            return work()
+        except Exception as error:  # noqa: BLE001 - the loop must survive, and reads go on
+            self._log.say(ERROR, "flags", "flag definitions: %s", type(error).__name__)
+            self.trouble = type(error).__name__
+            return self._schedule.after(failure(self.trouble))
+
+    def _take_from_shelf(self) -> None:
+        kept = None if self._shelf is None or self.loaded is not None else self._shelf.load()
+        if kept is None:
+            return
+        try:
+            self._put(kept.body, kept.etag, stale=True, confirmed_at=kept.confirmed_at)
+        except PenstockError:
+            return  # written by a later version, perhaps
+
+    def _look(self) -> float | None:
+        """One look; seconds until the next."""
+        loaded = self.loaded
+        response = self._ask(None if loaded is None else loaded.etag)
+        if isinstance(response, Verdict):
+            found = response
+        else:
+            found = self._take(response, verdict(response.status))
+        wished = 0.0 if isinstance(response, Verdict) else retry_after_s(response.headers)
+        wait = self._schedule.after(found, wished or 0.0)
+        self._refused_until = time.monotonic() + (wait or 0.0) if found.refused else 0.0
+        self._tell_state(found)
+        return wait
+
+    def _ask(self, etag: str | None) -> Response | Verdict:
+        try:
+            return self._carrier.send(self._provider.definitions_request(etag), LOAD_TIMEOUT_S)
+        except TransportError as error:
+            return failure(error.kind)
+
+    def _take(self, response: Response, found: Verdict) -> Verdict:
+        """Do what the answer says."""
+        etag = response.headers.get("etag")
+        if found.action == "replace":
+            return self._replace(response.body, etag)
+        if found.action == "confirm":
+            self._confirm(etag)
+        elif found.action == "clear":
+            self._clear()
+        return found
+
+    def _replace(self, body: bytes, etag: str | None) -> Verdict:
+        """Take new definitions, and keep them; the same ones again need neither."""
+        digest = hashlib.sha256(body).hexdigest()
+        if self.loaded is not None and digest == self._digest:
+            self._confirm(etag)
+            return Verdict("confirm", refused=False)
+        now = time.time()
+        try:
+            self._put(body, etag, stale=False, confirmed_at=now)
+        except PenstockError:
+            return failure("an answer that holds no definitions")
+        self._digest = digest
+        self._keep(body, etag, now)
+        return Verdict("replace", refused=False)
+
+    def _put(self, body: bytes, etag: str | None, *, stale: bool, confirmed_at: float) -> None:
+        """
+        Answer reads by these definitions from now on.
+
+        Raises:
+            PenstockError: They are none.
+        """
+        before = self.loaded.compiled if self.loaded is not None else None
+        compiled = compile_flags(parse_definitions(body), before)
+        self.loaded = Loaded(compiled=compiled, etag=etag, stale=stale, confirmed_at=confirmed_at)
+        with self._changed:
+            self._changed.notify_all()
+        keys = _differing(before, compiled)
+        if keys:
+            self._warn(compiled)
+            self._tell(Change(keys))
+
+    def _confirm(self, etag: str | None) -> None:
+        loaded = self.loaded
+        if loaded is not None:
+            self.loaded = msgspec.structs.replace(
+                loaded, etag=etag or loaded.etag, stale=False, confirmed_at=time.time()
+            )
+
+    def _clear(self) -> None:
+        """The provider takes its definitions back: reads go to it from now on."""
+        before, self.loaded = self.loaded, None
+        if self._shelf is not None:
+            self._shelf.clear()
+        if before is not None:
+            self._tell(Change(tuple(before.compiled.definitions.flags), "cleared"))
+
+    def _keep(self, body: bytes, etag: str | None, now: float) -> None:
+        if self._shelf is None:
+            return
+        try:
+            self._shelf.save(body, etag, now)
+        except OSError as error:
+            text = "flag definitions could not be kept on disk (%s)"
+            self._log.say(WARNING, "flags:shelf", text, error.strerror or "disk error")
+
+    # -- telling ---------------------------------------------------------------------------
+
+    def _tell_state(self, found: Verdict) -> None:
+        """Say and tell that refreshes fail, or that they work again."""
+        before, self.trouble = self.trouble, found.trouble
+        if found.trouble:
+            self._say(found)
+            if self._schedule.failures == STALE_AFTER:
+                self._tell(Change(state="stale"))
+        elif before:
+            self._tell(Change(state="ready"))
+
+    def _say(self, found: Verdict) -> None:
+        if found.trouble == "HTTP 401":
+            text = (
+                "flag definitions: the provider refuses the keys (%s): check the secret key"
+                " (flags.secret_key) and the project key; flags are evaluated by it until then"
+            )
+            self._log.say(ERROR, "flags:401", text, found.trouble)
+        else:
+            now = "they are gone" if found.action == "clear" else "the last good ones stay"
+            text = "flag definitions could not be refreshed (%s); %s"
+            self._log.say(WARNING, f"flags:{found.trouble}", text, found.trouble, now)
+
+    def _warn(self, compiled: CompiledFlags) -> None:
+        if compiled.unsupported:
+            text = "flags that only the provider can decide: %s"
+            keys = ", ".join(f"{key} ({why})" for key, why in compiled.unsupported.items())
+            self._log.say(WARNING, f"flags:unsupported:{hash(keys)}", text, keys)
+
+    def _tell(self, change: Change) -> None:
+        for listener in tuple(self._listeners):
+            try:
+                listener(change)
+            except Exception as error:  # noqa: BLE001 - the host's code, contained
+                self._log.failed_callback("a listener to flags", error)
+
+
+def _differing(before: CompiledFlags | None, after: CompiledFlags) -> tuple[str, ...]:
+    """Keys of flags that came, went or differ, in the order of the definitions."""
+    new = after.definitions
+    if before is None:
+        return tuple(new.flags)
+    old = before.definitions
+    context = (old.cohorts, old.group_type_mapping, old.property_matching_version)
+    if context != (new.cohorts, new.group_type_mapping, new.property_matching_version):
+        return tuple(dict.fromkeys((*old.flags, *new.flags)))
+    keys: Iterable[str] = dict.fromkeys((*new.flags, *old.flags))
+    return tuple(key for key in keys if old.flags.get(key) != new.flags.get(key))

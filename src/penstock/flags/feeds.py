@@ -1,0 +1,68 @@
+"""One feed per process and project, however many clients there are."""
+
+from __future__ import annotations
+
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from penstock import _fork
+from penstock.flags.carrier import Carrier
+from penstock.flags.feed import Feed
+from penstock.flags.shelf import Shelf
+
+if TYPE_CHECKING:
+    from penstock._log import Log
+    from penstock.config import Config
+    from penstock.flags.source import Provider
+
+#: What makes two clients share: the provider with its keys, and the way there.
+_Key = tuple[object, ...]
+
+
+class Feeds:
+    """The feeds of this process, each with the number of its clients."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._held: dict[_Key, tuple[Feed, int]] = {}
+        _fork.watch_too(self)
+
+    def restart(self, *, forked: bool = False) -> None:
+        """In a forked child: another thread of the parent may have held the lock."""
+        if forked:
+            self._lock = Lock()
+
+    def take(self, provider: Provider, interval: float | None, config: Config, log: Log) -> Feed:
+        """The feed of *provider*, to be given back with `give_back`."""
+        key = (provider[:3], config.proxy, config.tls, id(config.transport))
+        with self._lock:
+            feed, clients = self._held.get(key, (None, 0))
+            if feed is None:
+                feed = Feed(provider, interval, Carrier(config), _shelf(provider, config), log)
+            self._held[key] = (feed, clients + 1)
+        if clients:
+            feed.hurry(interval)
+        return feed
+
+    def give_back(self, feed: Feed) -> None:
+        """One client less; the last one ends the feed."""
+        with self._lock:
+            key = next((key for key, held in self._held.items() if held[0] is feed), None)
+            if key is None:
+                return
+            clients = self._held[key][1] - 1
+            if clients:
+                self._held[key] = (feed, clients)
+            else:
+                del self._held[key]
+        if not clients:
+            feed.stop()
+
+
+def _shelf(provider: Provider, config: Config) -> Shelf | None:
+    """Where its definitions are kept; nowhere for a client whose journal is in memory."""
+    root = config.journal_root()
+    return None if root is None else Shelf(root, provider.endpoint, provider.project_key)
+
+
+FEEDS = Feeds()
