@@ -317,7 +317,7 @@ class Feed:
             PenstockError: They are none.
         """
         before = self.loaded.compiled if self.loaded is not None else None
-        compiled = compile_flags(parse_definitions(body), before)
+        compiled = compile_flags(parse_definitions(body))
         self.loaded = Loaded(compiled=compiled, etag=etag, stale=stale, confirmed_at=confirmed_at)
         with self._changed:
             self._changed.notify_all()

@@ -159,7 +159,8 @@ class Finder:
         """Nobody is asked."""
         loaded = None if self.feed is None else self.feed.loaded
         if loaded is None:
-            return self._bootstrap(key, MISSING) or Evaluation(key, None, MISSING, MISSING)
+            given = self._bootstrap(key, MISSING)
+            return Evaluation(key, None, MISSING, MISSING) if given is None else given
         decision = loaded.compiled.evaluate(key, question.person, self.now())
         return undecided(decision)
 
@@ -173,7 +174,7 @@ class Finder:
             return found
         if record is None and not (answer.failure or answer.limited):
             return Evaluation(key, None, MISSING, error)
-        older = self._last.find(question, key, error) or self._bootstrap(key, error)
+        older = self._older(key, question, error)
         if older is not None:
             return older
         if record is not None:
@@ -278,9 +279,9 @@ class Finder:
         asked = keys if keys is not None else self._given
         for key in dict.fromkeys((*lacking, *(key for key in asked if key not in found))):
             error = answer.error(key)
-            last = self._last.find(question, key, error) or self._bootstrap(key, error)
-            if last is not None:
-                found[key] = last
+            older = self._older(key, question, error)
+            if older is not None:
+                found[key] = older
 
     def _with_bootstrap(
         self, found: dict[str, Evaluation], keys: Sequence[str] | None, error: str | None
@@ -316,6 +317,11 @@ class Finder:
     def _ask(self, question: Question, keys: Sequence[str] | None, deadline: float) -> Answer:
         assert self._remote is not None  # noqa: S101 - `_asks` was asked
         return self._remote.ask(question, keys, max(0.001, deadline - time.monotonic()))
+
+    def _older(self, key: str, question: Question, error: str | None) -> Evaluation | None:
+        """What stands in for an answer that did not come."""
+        last = self._last.find(question, key, error)
+        return self._bootstrap(key, error) if last is None else last
 
     def _bootstrap(self, key: str, error: str | None) -> Evaluation | None:
         given = self._given.get(key)

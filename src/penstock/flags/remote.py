@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.dialects._sender import USER_AGENT
 from penstock.flags.answer import UNKNOWN, Answer, failed, read_answer
-from penstock.flags.carrier import within
+from penstock.flags.carrier import deadline_of, within
 from penstock.timestamps import from_epoch_ms
 from penstock.transport import Request, TransportError
 from penstock.values import encode
@@ -106,7 +106,8 @@ class Remote:
         request = self._request(question, keys)
         if request is None:
             return failed(UNKNOWN)
-        answer = within(timeout, lambda: self._insist(request, started + timeout))
+        deadline = deadline_of(timeout)
+        answer = within(timeout, lambda: self._insist(request, deadline))
         answer = failed(TIMEOUT) if answer is None else answer
         ended = time.monotonic()
         self._breaker.note(ended, timed_out=answer.failure == TIMEOUT, lasted=ended - started)

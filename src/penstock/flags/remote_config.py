@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from penstock._log import WARNING
-from penstock.flags.carrier import within
+from penstock.flags.carrier import deadline_of, within
 from penstock.flags.payloads import decoded
 from penstock.transport import TransportError
 
@@ -32,7 +32,7 @@ def remote_config(provider: Provider, key: str, timeout: float, carrier: Carrier
     if not provider.secret_key:
         log.say(WARNING, "remote_config", "remote config needs a secret key (flags.secret_key)")
         return None
-    deadline = time.monotonic() + timeout
+    deadline = deadline_of(timeout)
 
     def ask() -> tuple[Any, str]:
         return _ask(provider, key, carrier, deadline)

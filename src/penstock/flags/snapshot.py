@@ -68,7 +68,9 @@ class FlagSnapshot:
 
         .. versionadded:: 0.1
         """
-        found = self._found.get(checked_key(key)) or self._missing(key)
+        found = self._found.get(checked_key(key))
+        if found is None:
+            found = self._missing(key)
         self._accessed.add(key)
         if send_events and self._tell is not None and key not in self._dropped:
             self._tell(found)
