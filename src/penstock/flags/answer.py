@@ -63,6 +63,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     rule_type: str | None = None
     rule_id: str | None = None
     variant_key: str | None = None
+    #: The value as it came, where it is a number or an object.
+    typed: float | dict[str, Any] | None = None
     origin: Origin = Origin()
 
     @property
@@ -233,6 +235,7 @@ def _read(key: str, wire: _Wire, origin: Origin) -> Record:
         rule_type=metadata.rule_type,
         rule_id=metadata.rule_id,
         variant_key=metadata.variant_key,
+        typed=_typed(wire),
         origin=origin,
     )
 
@@ -247,6 +250,11 @@ def _legacy_rendering(wire: _Wire, payload: Any) -> tuple[bool | str, Any]:
     if isinstance(value, bool | str):
         return value, payload
     return True, json.dumps(value, ensure_ascii=False)
+
+
+def _typed(wire: _Wire) -> float | dict[str, Any] | None:
+    value = wire.value
+    return None if wire.failed or isinstance(value, bool | str | msgspec.UnsetType) else value
 
 
 def _integral(number: float | None) -> int | None:

@@ -44,8 +44,10 @@ if TYPE_CHECKING:
 
 #: Seconds one request for definitions may take: nobody waits for it.
 LOAD_TIMEOUT_S = 10.0
-#: After so many failures in a row the definitions count as stale for `Listener`.
-STALE_AFTER = 3
+#: Listeners are told that definitions are stale when they could not be refreshed for so many
+#: intervals, or minutes where there is no interval.
+STALE_INTERVALS = 3
+_MINUTE_S = 60.0
 
 Listener = "Callable[[Change], None]"
 """Called on the feed's thread with each `Change`; what it raises is contained."""
@@ -67,7 +69,8 @@ class Change(NamedTuple):
 
     #: Keys of flags that came, went or differ.
     keys: tuple[str, ...] = ()
-    #: ``ready``, ``stale`` or ``cleared``; empty when only *keys* changed.
+    #: ``stale``: they could not be refreshed for long; ``ready``: they can be again; ``cleared``:
+    #: the provider took them back. Empty when only *keys* changed.
     state: str = ""
 
 
@@ -115,6 +118,9 @@ class Feed:
         self._wanted = 1
         self._answered = 0
         self._refused_until = 0.0
+        #: When a look succeeded last, or the first one began.
+        self._good_at = time.monotonic()
+        self._told_stale = False
         _fork.watch_too(self)
 
     def restart(self, *, forked: bool = False) -> None:
@@ -354,13 +360,19 @@ class Feed:
 
     def _tell_state(self, found: Verdict) -> None:
         """Say and tell that refreshes fail, or that they work again."""
-        before, self.trouble = self.trouble, found.trouble
-        if found.trouble:
-            self._say(found)
-            if self._schedule.failures == STALE_AFTER:
-                self._tell(Change(state="stale"))
-        elif before:
-            self._tell(Change(state="ready"))
+        self.trouble = found.trouble
+        now = time.monotonic()
+        if not found.trouble:
+            self._good_at = now
+            if self._told_stale:
+                self._told_stale = False
+                self._tell(Change(state="ready"))
+            return
+        self._say(found)
+        patience = STALE_INTERVALS * (self._schedule.interval or _MINUTE_S)
+        if now - self._good_at > patience and not self._told_stale:
+            self._told_stale = True
+            self._tell(Change(state="stale"))
 
     def _say(self, found: Verdict) -> None:
         if found.trouble == "HTTP 401":

@@ -69,7 +69,7 @@ class Flags(Definitions):
     def __init__(self, client: Intake) -> None:
         config = client.config
         self._client = client
-        self._settings = settings = config.flags or FlagSettings()
+        self.settings = settings = config.flags or FlagSettings()
         self._enabled = bool(client.destinations)
         self._closed = False
         self._feed = None
@@ -153,7 +153,7 @@ class Flags(Definitions):
             if value is not None:
                 reason = STALE if loaded.stale else decision.reason
                 found = Evaluation(key, value, reason, None, "local", decision)
-                if self._settings.send_events if send_events is None else send_events:
+                if self.settings.send_events if send_events is None else send_events:
                     self._tell(found, Question(person))
                 return found
         options = {
@@ -402,7 +402,7 @@ class Flags(Definitions):
     def _snapshot(
         self, found: Found, question: Question, *, send_events: bool | None
     ) -> FlagSnapshot:
-        sends = self._settings.send_events if send_events is None else send_events
+        sends = self.settings.send_events if send_events is None else send_events
         gate = self._gate()
 
         def tell(evaluation: Evaluation) -> None:
@@ -416,7 +416,7 @@ class Flags(Definitions):
         self, found: Evaluation, question: Question, *, send_events: bool | None
     ) -> Evaluation:
         """*found*, and an event for it if one is due."""
-        sends = self._settings.send_events if send_events is None else send_events
+        sends = self.settings.send_events if send_events is None else send_events
         if sends and self._enabled:
             self._tell(found, question)
         return found

@@ -32,7 +32,8 @@ class Definitions:
     """The part of `penstock.flags.front.Flags` that is about definitions."""
 
     _client: Intake
-    _settings: FlagSettings
+    #: How flags are found.
+    settings: FlagSettings
     _provider: Provider | None
     _carrier: Carrier
     _feed: Feed | None
@@ -54,7 +55,7 @@ class Definitions:
         self._check_open()
         if self._provider is None:
             return None
-        seconds = self._settings.timeout if timeout is None else timeout
+        seconds = self.settings.timeout if timeout is None else timeout
         return remote_config(self._provider, key, seconds, self._carrier, self._client._log)  # noqa: SLF001 - one voice
 
     async def aremote_config(self, key: str, *, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - remote_config's twin
