@@ -23,6 +23,7 @@ from penstock import (
     DestinationLedger,
     Dreamdata,
     FieldError,
+    FlagSettings,
     Identify,
     Ledger,
     PostHog,
@@ -35,6 +36,10 @@ from penstock import (
     Traits,
     Webhook,
 )
+from penstock.flags.front import Flags
+from penstock.flags.openfeature import PenstockProvider
+from penstock.flags.result import Evaluation
+from penstock.flags.snapshot import FlagSnapshot
 from penstock.testing import CapturedEvent, CountingIds, FakeClock, MemoryClient, captured_client
 from penstock.transport import Request, Response, Transport
 
@@ -133,6 +138,38 @@ async def waiting(client: Client) -> None:
     assert_type(await client.aclose(), Ledger)
     async with client as same:
         assert_type(same, Client)
+
+
+def flags(client: Client) -> None:
+    Config(flags=FlagSettings(secret_key="phs_x", poll_interval=None, bootstrap={"f": "wide"}))
+    FlagSettings(api_version=3)  # type: ignore[arg-type]
+    Config(flags={"timeout": 1.0})  # type: ignore[arg-type]
+    assert_type(client.flags, Flags)
+    found = client.flags.get("f", "u1", groups={"company": 3}, person_properties={"tier": "gold"})
+    assert_type(found, Evaluation)
+    assert_type(found.value, bool | str | None)
+    assert_type(found.variant, str | None)
+    assert_type(found.error, str | None)
+    assert_type(client.flags.enabled("f", "u1", timeout=0.5), bool)
+    assert_type(client.flags.all("u1", keys=["f"]), dict[str, bool | str])
+    snapshot = client.flags.evaluate("u1", disable_geoip=False)
+    assert_type(snapshot, FlagSnapshot)
+    assert_type(snapshot.only_accessed().value("f"), bool | str | None)
+    assert_type(client.capture("bought", "u1", flags=snapshot), str)
+    client.capture("bought", "u1", send_feature_flags={"only_evaluate_locally": True})
+    client.capture("bought", "u1", send_feature_flags="yes")  # type: ignore[arg-type]
+    client.flags.get("f", 1.5)  # type: ignore[arg-type]
+    client.flags.all("u1", group={"company": "c1"})  # type: ignore[call-arg]
+    assert_type(client.get_feature_flag("f", "u1"), bool | str | None)
+    assert_type(client.is_feature_enabled("f", "u1"), bool | None)
+    PenstockProvider(client, default_distinct_id="everybody")
+
+
+async def async_flags(client: Client) -> None:
+    assert_type(await client.flags.aget("f", "u1"), Evaluation)
+    assert_type(await client.flags.aenabled("f", "u1"), bool)
+    assert_type(await client.flags.aevaluate("u1"), FlagSnapshot)
+    assert_type(await client.flags.areload(), bool)
 
 
 def scopes(client: Client) -> None:
