@@ -36,7 +36,7 @@ ENV_URL = "PENSTOCK_URL"
 ENV_JOURNAL = "PENSTOCK_JOURNAL"
 ENV_DISABLED = "PENSTOCK_DISABLED"
 ENV_DEBUG = "DEBUG"
-ENV_FLAGS_KEY = "PENSTOCK_FLAGS_KEY"
+ENV_FLAGS_SECRET_KEY = "PENSTOCK_FLAGS_SECRET_KEY"  # noqa: S105 - its name
 #: A shorter interval between two requests for flag definitions is a mistake of units.
 MIN_POLL_S = 0.1
 #: As many retries of a flag request as PostHog's Go client takes.
@@ -137,7 +137,7 @@ class FlagSettings:
 
     Attributes:
         secret_key: Lets definitions be loaded, so that flags are evaluated here: a project's
-            secret key (``phs_...``) or a personal one (``phx_...``). ``PENSTOCK_FLAGS_KEY``
+            secret key (``phs_...``) or a personal one (``phx_...``). ``PENSTOCK_FLAGS_SECRET_KEY``
             otherwise; a Penstock collector takes its write key.
         endpoint: Base URL of the provider; that of the client's PostHog or Collector
             destination otherwise.
@@ -196,7 +196,11 @@ class FlagSettings:
     @property
     def local_key(self) -> str:
         """The key that definitions are loaded with: the setting's or the environment's."""
-        return self.secret_key or _secret(ENV_FLAGS_KEY, os.environ.get(ENV_FLAGS_KEY)) or ""
+        return (
+            self.secret_key
+            or _secret(ENV_FLAGS_SECRET_KEY, os.environ.get(ENV_FLAGS_SECRET_KEY))
+            or ""
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,6 @@ if TYPE_CHECKING:
 def provider(sink: FaultSink, monkeypatch: pytest.MonkeyPatch) -> FlagServer:
     """A provider of flags on loopback; clients of this process may talk to nobody else."""
     monkeypatch.setenv("PENSTOCK_NETWORK", "loopback")
-    for name in ("PENSTOCK_DISABLED", "PENSTOCK_FLAGS_KEY"):
+    for name in ("PENSTOCK_DISABLED", "PENSTOCK_FLAGS_SECRET_KEY"):
         monkeypatch.delenv(name, raising=False)
     return FlagServer(sink)

@@ -495,7 +495,7 @@ def test_the_secret_key_may_come_from_the_environment(
 ) -> None:
     """As for `Client.from_env`."""
     provider.definitions = definitions(flag("f"))
-    monkeypatch.setenv("PENSTOCK_FLAGS_KEY", "phx_from_env")
+    monkeypatch.setenv("PENSTOCK_FLAGS_SECRET_KEY", "phx_from_env")
     url = provider.sink.url.replace("http://", f"posthog+http://{PROJECT_KEY}@")
     monkeypatch.setenv("PENSTOCK_URL", url)
     with Client.from_env(Config(journal=None)) as client:

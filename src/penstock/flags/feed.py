@@ -375,7 +375,9 @@ class Feed:
             self._tell(Change(state="stale"))
 
     def _say(self, found: Verdict) -> None:
-        if found.trouble == "HTTP 401":
+        if self._provider.guessed:  # a collector need not serve flags, nor take its write key
+            self._log.detail("flag definitions: %s", found.trouble)
+        elif found.trouble == "HTTP 401":
             text = (
                 "flag definitions: the provider refuses the keys (%s): check the secret key"
                 " (flags.secret_key) and the project key; flags are evaluated by it until then"

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from penstock.config import Clock, FlagSettings
     from penstock.flags.decision import Decision
+    from penstock.flags.definitions import Flag, Malformed
     from penstock.flags.feed import Feed, Loaded
     from penstock.flags.question import Question
     from penstock.flags.remote import Remote
@@ -111,6 +112,7 @@ class Finder:
         self._clock = clock
         self._given = _given(settings.bootstrap or {})
         self._absent: tuple[Loaded | None, set[str]] = (None, set())
+        self._hidden: tuple[Loaded | None, frozenset[str]] = (None, frozenset())
         self.restart()
 
     def restart(self) -> None:
@@ -152,6 +154,8 @@ class Finder:
         return self._answered(key, question, answer)
 
     def _decided(self, loaded: Loaded, key: str, question: Question) -> Evaluation | None:
+        if key in self._hidden_by(loaded):
+            return Evaluation(key, None, MISSING, MISSING)
         decision = loaded.compiled.evaluate(key, question.person, self.now())
         return None if decision.value is None else local(decision, loaded)
 
@@ -252,6 +256,8 @@ class Finder:
         if loaded is None:
             return {}, True
         decisions = loaded.compiled.evaluate_all(question.person, keys, self.now())
+        for key in self._hidden_by(loaded):
+            decisions.pop(key, None)
         found: dict[str, Evaluation] = {}
         wanted = False
         for key, decision in decisions.items():
@@ -334,6 +340,18 @@ class Finder:
         since, keys = self._absent
         return key in keys and self.feed is not None and self.feed.loaded is since
 
+    def _hidden_by(self, loaded: Loaded) -> frozenset[str]:
+        """Flags of other contexts than this client's: for it they do not exist."""
+        contexts = self._settings.evaluation_contexts
+        if not contexts:
+            return frozenset()
+        since, hidden = self._hidden
+        if since is not loaded:
+            flags = loaded.compiled.definitions.flags
+            hidden = frozenset(key for key, one in flags.items() if _is_elsewhere(one, contexts))
+            self._hidden = (loaded, hidden)
+        return hidden
+
     def _note_absent(self, loaded: Loaded, key: str) -> None:
         since, keys = self._absent
         if since is not loaded or len(keys) >= MAX_ABSENT:
@@ -372,6 +390,11 @@ def _told(found: dict[str, Evaluation], answer: Answer) -> dict[str, Evaluation]
 
 def _is_missing(evaluation: Evaluation) -> bool:
     return evaluation.reason == FLAG_MISSING and evaluation.value is None
+
+
+def _is_elsewhere(flag: Flag | Malformed, contexts: Sequence[str]) -> bool:
+    meant = flag.evaluation_contexts
+    return isinstance(meant, list) and bool(meant) and not any(one in contexts for one in meant)
 
 
 def _is_for_browsers(loaded: Loaded, key: str) -> bool:

@@ -76,7 +76,7 @@ class Flags(Definitions):
         provider = provider_of(client.destinations, settings) if self._enabled else None
         self._provider = provider
         self._carrier = Carrier(config)
-        self._quick = self._enabled and config.clock is None
+        self._quick = self._enabled and config.clock is None and not settings.evaluation_contexts
         remote = None if provider is None else Remote(provider, settings, self._carrier)
         if provider is not None and provider.secret_key and settings.local:
             log = client._log  # noqa: SLF001 - they speak with one voice

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 from penstock import _fork
 from penstock._waiting import in_thread
 from penstock.errors import ClosedError
+from penstock.flags.definitions import RUNTIMES
 from penstock.flags.payloads import decoded
-from penstock.flags.question import checked_key
+from penstock.flags.question import checked_key, checked_timeout
 from penstock.flags.remote_config import remote_config
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from penstock.config import FlagSettings
     from penstock.flags.carrier import Carrier
+    from penstock.flags.definitions import Flag, Malformed
     from penstock.flags.feed import Change, Feed
     from penstock.flags.source import Provider
     from penstock.intake import Intake
@@ -25,7 +27,7 @@ _PAGE = _fork.PAGE
 #: request for definitions.
 RELOAD_TIMEOUT_S = 10.0
 #: Where a flag may be read, unless its definition says otherwise.
-EVERYWHERE = "all"
+EVERYWHERE = RUNTIMES[0]
 
 
 class Definitions:
@@ -41,9 +43,10 @@ class Definitions:
 
     def remote_config(self, key: str, *, timeout: float | None = None) -> Any:
         """
-        What is attached to a remote config flag, decoded; None where that cannot be told.
+        What is attached to a remote config flag; None where that cannot be told.
 
-        Needs a secret key. Captures no event.
+        It is decoded once: PostHog sends text that is JSON itself, as a rule. Needs a secret
+        key. Captures no event.
 
         Args:
             key: The flag's.
@@ -51,11 +54,11 @@ class Definitions:
 
         .. versionadded:: 0.1
         """
-        key = checked_key(key)
+        key, seconds = checked_key(key), checked_timeout(timeout)
         self._check_open()
         if self._provider is None:
             return None
-        seconds = self.settings.timeout if timeout is None else timeout
+        seconds = self.settings.timeout if seconds is None else seconds
         return remote_config(self._provider, key, seconds, self._carrier, self._client._log)  # noqa: SLF001 - one voice
 
     async def aremote_config(self, key: str, *, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - remote_config's twin
@@ -168,7 +171,7 @@ class Definitions:
         """
         loaded = None if self._feed is None else self._feed.loaded
         flag = None if loaded is None else loaded.compiled.definitions.flags.get(checked_key(key))
-        return EVERYWHERE if flag is None else flag.evaluation_runtime
+        return EVERYWHERE if flag is None else _runtime(flag)
 
     def keys_for(self, runtime: str) -> list[str]:
         """
@@ -179,7 +182,7 @@ class Definitions:
         loaded = None if self._feed is None else self._feed.loaded
         flags = {} if loaded is None else loaded.compiled.definitions.flags
         wanted = {runtime, EVERYWHERE}
-        return [key for key, flag in flags.items() if flag.evaluation_runtime in wanted]
+        return [key for key, flag in flags.items() if _runtime(flag) in wanted]
 
     def payload_of(self, key: str, value: bool | str) -> Any:
         """
@@ -188,14 +191,17 @@ class Definitions:
         .. versionadded:: 0.1
         """
         loaded = None if self._feed is None else self._feed.loaded
-        flag = None if loaded is None else loaded.compiled.definitions.flags.get(checked_key(key))
-        filters = getattr(flag, "filters", None)
-        payloads = getattr(filters, "payloads", None)
-        name = value if isinstance(value, str) else str(value).lower()
-        return decoded(payloads.get(name)) if isinstance(payloads, dict) else None
+        if loaded is None:
+            return None
+        return decoded(loaded.compiled.payload_source(checked_key(key), value))
 
     def _check_open(self) -> None:
         if not _PAGE[0]:
             _fork.forked()
         if self._closed:
             raise ClosedError
+
+
+def _runtime(flag: Flag | Malformed) -> str:
+    found = flag.evaluation_runtime
+    return found if found in RUNTIMES else EVERYWHERE

@@ -122,7 +122,7 @@ def question(who: str, options: Mapping[str, Any]) -> Question:
         person,
         _optional_flag("only_evaluate_locally", read("only_evaluate_locally")) is True,
         _optional_flag("disable_geoip", read("disable_geoip")),
-        _seconds(read("timeout")),
+        checked_timeout(read("timeout")),
     )
 
 
@@ -188,7 +188,13 @@ def _optional_flag(field: str, value: object) -> bool | None:
     return value
 
 
-def _seconds(value: object) -> float | None:
+def checked_timeout(value: object) -> float | None:
+    """
+    A timeout in seconds; None for that of the settings.
+
+    Raises:
+        FieldError: It is no number above 0.
+    """
     if value is None:
         return None
     usable = isinstance(value, int | float) and not isinstance(value, bool)

@@ -34,6 +34,8 @@ class Provider(NamedTuple):
     secret_key: str
     #: The destination it belongs to; None when the settings name another server.
     destination: str | None
+    #: Nobody gave the secret key: it is a collector's write key, which may do.
+    guessed: bool = False
 
     def __repr__(self) -> str:
         """No key."""
@@ -88,4 +90,5 @@ def provider_of(destinations: Sequence[Destination], settings: FlagSettings) -> 
         checked_credential("flags.project_key", project_key),
         settings.local_key or own,
         None if chosen is None else chosen.name,
+        guessed=not settings.local_key,
     )
