@@ -47,11 +47,12 @@ PAGES = [
 PUBLIC = """
     Address Alias App Block Callback Campaign Capture Client Clock ClosedError Collector Company
     Config ConfigError Context CreateAlias DeliveryError Destination DestinationLedger Device
-    Dreamdata Ecommerce FieldError FlagSettings Group GroupIdentify Identify Integrations
-    JournalError Ledger Location Message MessageTooLargeError MissingExtraError Network
-    OperatingSystem Page PageInfo PenstockError PostHog Product Properties QueueFullError Referrer
-    Request Response Retry RudderStack Scope scoped Screen ScreenInfo Segment SerializationError
-    ShutdownError Tls Track Traits Transport TransportError ValidationError __version__ Webhook
+    Dreamdata Ecommerce Evaluation FieldError Flags FlagSettings FlagSnapshot Group GroupIdentify
+    Identify Integrations JournalError Ledger Location Message MessageTooLargeError
+    MissingExtraError Network OperatingSystem Page PageInfo PenstockError PostHog Product
+    Properties QueueFullError Referrer Request Response Retry RudderStack Scope scoped Screen
+    ScreenInfo Segment SerializationError ShutdownError Tls Track Traits Transport TransportError
+    ValidationError __version__ Webhook
 """
 FENCE = re.compile(
     r"^(?P<indent> *)```(?P<language>\w*)\n(?P<body>.*?)^ *```$", re.MULTILINE | re.DOTALL

@@ -62,6 +62,15 @@ if TYPE_CHECKING:
         ScreenInfo,
         Traits,
     )
+    from penstock.flags.front import (
+        Flags,
+    )
+    from penstock.flags.result import (
+        Evaluation,
+    )
+    from penstock.flags.snapshot import (
+        FlagSnapshot,
+    )
     from penstock.journal.ledger import (
         DestinationLedger,
         Ledger,
@@ -126,6 +135,9 @@ _HOMES = {
         "ShutdownError",
         "ValidationError",
     ),
+    "penstock.flags.front": ("Flags",),
+    "penstock.flags.result": ("Evaluation",),
+    "penstock.flags.snapshot": ("FlagSnapshot",),
     "penstock.fields": (
         "Address",
         "App",
@@ -216,8 +228,11 @@ __all__ = [
     "Device",
     "Dreamdata",
     "Ecommerce",
+    "Evaluation",
     "FieldError",
     "FlagSettings",
+    "FlagSnapshot",
+    "Flags",
     "Group",
     "GroupIdentify",
     "Identify",

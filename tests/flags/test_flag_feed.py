@@ -26,6 +26,7 @@ from flag_server import (
     record,
 )
 from penstock import Client, Config, ConfigError, FlagSettings, PostHog
+from penstock.errors import ClosedError
 from penstock.flags.shelf import Shelf
 
 if TYPE_CHECKING:
@@ -349,10 +350,34 @@ def test_a_client_that_is_dropped_ends_its_poller(provider: FlagServer) -> None:
 
     provider.definitions = definitions(flag("f"))
     client = local(provider)
-    client._finalizer.detach()
     del client
     gc.collect()
     until(lambda: threads() == 0)
+
+
+def test_a_closed_client_gets_no_flags(provider: FlagServer) -> None:
+    """Nor a thread to look for them."""
+    client = Client(PostHog(PROJECT_KEY, provider.sink.url), config=Config(journal=None))
+    client.close()
+    for read in (lambda: client.flags, lambda: client.capture("e", "u1", send_feature_flags=True)):
+        with pytest.raises(ClosedError):
+            read()
+
+
+def test_older_deployments_have_their_definitions_elsewhere(provider: FlagServer) -> None:
+    """Found by a 404 at the newer place, and remembered."""
+    body = json.dumps(definitions(flag("f"))).encode()
+    older = "/api/feature_flag/local_evaluation/"
+
+    def serve(exchange: Any) -> Answer | None:
+        return Answer(body=body) if exchange.request.path.startswith(older) else status(404)
+
+    provider.sink.plan(serve)
+    with local(provider, send_events=False) as client:
+        assert client.flags.reload()
+        assert client.flags.get("f", "u1").source == "local"
+    paths = [one.request.path.partition("?")[0] for one in provider.sink.exchanges]
+    assert paths == ["/flags/definitions", older, older]
 
 
 def test_close_does_not_wait_for_a_look(provider: FlagServer) -> None:

@@ -22,8 +22,11 @@ from penstock import (
     DeliveryError,
     DestinationLedger,
     Dreamdata,
+    Evaluation,
     FieldError,
+    Flags,
     FlagSettings,
+    FlagSnapshot,
     Identify,
     Ledger,
     PostHog,
@@ -36,10 +39,7 @@ from penstock import (
     Traits,
     Webhook,
 )
-from penstock.flags.front import Flags
 from penstock.flags.openfeature import PenstockProvider
-from penstock.flags.result import Evaluation
-from penstock.flags.snapshot import FlagSnapshot
 from penstock.testing import CapturedEvent, CountingIds, FakeClock, MemoryClient, captured_client
 from penstock.transport import Request, Response, Transport
 

@@ -37,8 +37,12 @@ class Seen:
 
     def __init__(self, capacity: int = MAX_PEOPLE) -> None:
         self._capacity = capacity
-        self._lock = Lock()
         self._people: OrderedDict[str, set[Hashable]] = OrderedDict()
+        self.restart()
+
+    def restart(self) -> None:
+        """In a forked child: another thread of the parent may have held the lock."""
+        self._lock = Lock()
 
     def add(self, who: str, mark: Hashable) -> bool:
         """Remember *mark* of *who*; whether it is new."""
@@ -78,8 +82,13 @@ class Calls:
         self._integrations = _only(client, destination)
         self.clear()
 
+    def restart(self) -> None:
+        """In a forked child: what the parent has told need not be told again."""
+        self._called.restart()
+        self._exposed.restart()
+
     def clear(self) -> None:
-        """Forget what was told: when the client closes, and in a forked child's new start."""
+        """Forget what was told."""
         self._called = Seen()
         self._exposed = Seen()
 

@@ -48,9 +48,7 @@ LOAD_TIMEOUT_S = 10.0
 #: intervals, or minutes where there is no interval.
 STALE_INTERVALS = 3
 _MINUTE_S = 60.0
-
-Listener = "Callable[[Change], None]"
-"""Called on the feed's thread with each `Change`; what it raises is contained."""
+_NOT_FOUND = 404
 
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,6 +82,7 @@ class Feed:
         carrier: Carries the requests.
         shelf: Where the last good ones are kept; None for nowhere.
         log: Where it speaks.
+        on_wake: Called on the thread whenever it was woken.
 
     Attributes:
         loaded: What reads are answered by; None before the first load, and where there is none.
@@ -96,6 +95,8 @@ class Feed:
         carrier: Carrier,
         shelf: Shelf | None,
         log: Log,
+        *,
+        on_wake: Callable[[], None] = lambda: None,
     ) -> None:
         self.loaded: Loaded | None = None
         self.trouble = ""
@@ -104,8 +105,10 @@ class Feed:
         self._carrier = carrier
         self._shelf = shelf
         self._log = log
+        self._on_wake = on_wake
         self._listeners: list[Callable[[Change], None]] = []
         self._inherited: Loaded | None = None
+        self._older = False
         self._digest = ""
         self._begin()
 
@@ -114,6 +117,7 @@ class Feed:
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._stopping = False
+        self._woken = False
         #: Looks that were asked for, and how many of them are answered for.
         self._wanted = 1
         self._answered = 0
@@ -181,7 +185,7 @@ class Feed:
         """
         self.start()
         with self._changed:
-            if time.monotonic() < self._refused_until:
+            if self._thread is None or time.monotonic() < self._refused_until:
                 return False
             self._wanted += 1
             ticket = self._wanted
@@ -214,6 +218,12 @@ class Feed:
             with self._changed:
                 self._changed.notify_all()
 
+    def wake(self) -> None:
+        """Have the thread look around; safe wherever the garbage collector may run."""
+        with self._changed:  # reentrant
+            self._woken = True
+            self._changed.notify_all()
+
     def stop(self) -> None:
         """End the thread; does not wait for a request in flight."""
         with self._changed:
@@ -232,24 +242,34 @@ class Feed:
         self._guarded(self._take_from_shelf)
         while not self._stopping:
             with self._changed:
-                goal = self._wanted
+                goal, interval = self._wanted, self._schedule.interval
             wait = self._guarded(self._look)
+            due = None if wait is None else time.monotonic() + wait
             with self._changed:
                 self._answered = goal
                 self._changed.notify_all()
-                self._sleep(goal, wait)
+            while self._sleep(goal, interval, due):
+                self._on_wake()
 
-    def _sleep(self, goal: int, wait: float | None) -> None:
-        """Until the next look is due or somebody wants one; the lock is held."""
-        due = None if wait is None else time.monotonic() + wait
-        while not self._stopping and self._wanted == goal:
-            left = None if due is None else due - time.monotonic()
-            if left is not None and left <= 0:
-                return
-            shortest = self._schedule.interval
-            self._changed.wait(left)
-            if self._schedule.interval != shortest:
-                return  # a client joined that wants fresher ones
+    def _sleep(self, goal: int, interval: float | None, due: float | None) -> bool:
+        """
+        Sleep until *due*, or until somebody wants another look than *goal* or another *interval*.
+
+        Returns:
+            Whether it was for `wake` that the sleep ended.
+        """
+        with self._changed:
+            self._changed.wait_for(
+                lambda: (
+                    self._stopping
+                    or self._woken
+                    or self._wanted != goal
+                    or self._schedule.interval != interval  # a client wants fresher ones
+                ),
+                None if due is None else due - time.monotonic(),
+            )
+            woken, self._woken = self._woken, False
+            return woken and not self._stopping
 
     def _guarded(self, work: Callable[[], float | None]) -> float | None:
         """Do *work*; the thread survives whatever it raises."""
@@ -284,10 +304,19 @@ class Feed:
         return wait
 
     def _ask(self, etag: str | None) -> Response | Verdict:
+        """The answer; of the older path where the provider does not know the newer one."""
         try:
-            return self._carrier.send(self._provider.definitions_request(etag), LOAD_TIMEOUT_S)
+            response = self._send(etag)
+            if response.status == _NOT_FOUND:
+                self._older = not self._older
+                response = self._send(etag)
         except TransportError as error:
             return failure(error.kind)
+        return response
+
+    def _send(self, etag: str | None) -> Response:
+        request = self._provider.definitions_request(etag, older=self._older)
+        return self._carrier.send(request, LOAD_TIMEOUT_S)
 
     def _take(self, response: Response, found: Verdict) -> Verdict:
         """Do what the answer says."""
@@ -389,9 +418,15 @@ class Feed:
             self._log.say(WARNING, f"flags:{found.trouble}", text, found.trouble, now)
 
     def _warn(self, compiled: CompiledFlags) -> None:
-        if compiled.unsupported:
+        flags = compiled.definitions.flags
+        told = {
+            key: why
+            for key, why in compiled.unsupported.items()
+            if flags[key].evaluation_runtime != "client"
+        }
+        if told:
             text = "flags that only the provider can decide: %s"
-            keys = ", ".join(f"{key} ({why})" for key, why in compiled.unsupported.items())
+            keys = ", ".join(f"{key} ({why})" for key, why in told.items())
             self._log.say(WARNING, f"flags:unsupported:{hash(keys)}", text, keys)
 
     def _tell(self, change: Change) -> None:

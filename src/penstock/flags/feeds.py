@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,8 @@ class Feeds:
     def __init__(self) -> None:
         self._lock = Lock()
         self._held: dict[_Key, tuple[Feed, int]] = {}
+        #: Given back by the garbage collector, which may run while this thread has the lock.
+        self._dropped: deque[Feed] = deque()
         _fork.watch_too(self)
 
     def restart(self, *, forked: bool = False) -> None:
@@ -34,15 +37,31 @@ class Feeds:
 
     def take(self, provider: Provider, interval: float | None, config: Config, log: Log) -> Feed:
         """The feed of *provider*, to be given back with `give_back`."""
+        self.settle()
         key = (provider[:3], config.proxy, config.tls, id(config.transport))
         with self._lock:
             feed, clients = self._held.get(key, (None, 0))
             if feed is None:
-                feed = Feed(provider, interval, Carrier(config), _shelf(provider, config), log)
+                shelf = _shelf(provider, config)
+                feed = Feed(provider, interval, Carrier(config), shelf, log, on_wake=self.settle)
             self._held[key] = (feed, clients + 1)
         if clients:
             feed.hurry(interval)
         return feed
+
+    def drop(self, feed: Feed) -> None:
+        """`give_back` for the garbage collector: takes no lock of ours, the feed's thread does."""
+        self._dropped.append(feed)
+        feed.wake()
+
+    def settle(self) -> None:
+        """Give back what was dropped."""
+        while self._dropped:
+            try:
+                feed = self._dropped.popleft()
+            except IndexError:  # another thread took it
+                return
+            self.give_back(feed)
 
     def give_back(self, feed: Feed) -> None:
         """One client less; the last one ends the feed."""

@@ -60,8 +60,12 @@ class LastAnswers:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._lock = Lock()
         self._kept: OrderedDict[Hashable, tuple[float, Evaluation]] = OrderedDict()
+        self.restart()
+
+    def restart(self) -> None:
+        """In a forked child: another thread of the parent may have held the lock."""
+        self._lock = Lock()
 
     def keep(self, question: Question, evaluation: Evaluation) -> None:
         """Remember a value."""
@@ -113,11 +117,11 @@ class Finder:
         self._given = _given(settings.bootstrap or {})
         self._absent: tuple[Loaded | None, set[str]] = (None, set())
         self._hidden: tuple[Loaded | None, frozenset[str]] = (None, frozenset())
-        self.restart()
+        self._last = LastAnswers(settings.stale_for)
 
     def restart(self) -> None:
         """In a forked child: another thread of the parent may have held a lock."""
-        self._last = LastAnswers(self._settings.stale_for)
+        self._last.restart()
         if self._remote is not None:
             self._remote.restart()
 

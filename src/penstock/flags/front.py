@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from penstock import _fork
 from penstock._waiting import in_thread
 from penstock.config import FlagSettings
+from penstock.errors import ClosedError
 from penstock.flags.calls import Calls
 from penstock.flags.carrier import Carrier
 from penstock.flags.feeds import FEEDS
@@ -62,11 +63,14 @@ class Flags(Definitions):
 
     Raises:
         ConfigError: Nothing says where flags come from.
+        ClosedError: The client was closed.
 
     .. versionadded:: 0.1
     """
 
     def __init__(self, client: Intake) -> None:
+        if client._closed:  # noqa: SLF001 - a closed client gets no new parts
+            raise ClosedError
         config = client.config
         self._client = client
         self.settings = settings = config.flags or FlagSettings()
@@ -81,7 +85,7 @@ class Flags(Definitions):
         if provider is not None and provider.secret_key and settings.local:
             log = client._log  # noqa: SLF001 - they speak with one voice
             self._feed = FEEDS.take(provider, settings.poll_interval, config, log)
-            self._finalizer = weakref.finalize(self, FEEDS.give_back, self._feed)
+            self._finalizer = weakref.finalize(self, FEEDS.drop, self._feed)
             self._finalizer.atexit = False  # its thread ends with the interpreter
             self._feed.start()
         self._finder = Finder(settings, self._feed, remote, config.clock)
@@ -360,7 +364,7 @@ class Flags(Definitions):
         """In a forked child: locks may be held by threads that the child does not have."""
         if forked:
             self._finder.restart()
-            self._calls.clear()
+            self._calls.restart()
 
     def __repr__(self) -> str:
         """How many flags are here; no key."""

@@ -41,10 +41,17 @@ class Provider(NamedTuple):
         """No key."""
         return f"Provider({self.endpoint!r})"
 
-    def definitions_request(self, etag: str | None) -> Request:
-        """How to load the definitions, if they are not those of *etag*."""
+    def definitions_request(self, etag: str | None, *, older: bool = False) -> Request:
+        """
+        How to load the definitions, if they are not those of *etag*.
+
+        Args:
+            etag: Of those that are here.
+            older: Where older deployments have them.
+        """
         key = quote(self.project_key, safe="")
-        url = f"{self.endpoint}/flags/definitions?token={key}&send_cohorts=true"
+        path = "api/feature_flag/local_evaluation/" if older else "flags/definitions"
+        url = f"{self.endpoint}/{path}?token={key}&send_cohorts=true"
         return Request("GET", url, self._headers({"If-None-Match": etag} if etag else {}), b"")
 
     def remote_config_request(self, flag_key: str) -> Request:
