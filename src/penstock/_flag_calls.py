@@ -16,6 +16,28 @@ if TYPE_CHECKING:
     from penstock.messages import Id
 
 
+class _Flags:
+    """
+    `Client.flags`: made when first asked for, and an attribute like any other from then on.
+
+    `functools.cached_property` would do, but has a lock in Python 3.11: a child that is forked
+    while another thread holds it would wait for ever.
+    """
+
+    if TYPE_CHECKING:
+
+        def __get__(self, client: Any, owner: type | None = None, /) -> Flags: ...
+
+    else:
+
+        def __get__(self, client, owner=None, /):  # noqa: ANN001, ANN204 - above
+            if client is None:
+                return self
+            from penstock.flags.front import Flags
+
+            return client.__dict__.setdefault("flags", Flags(client))
+
+
 class FlagCalls:
     """
     Thin aliases over `penstock.flags.front.Flags`.
@@ -23,12 +45,9 @@ class FlagCalls:
     They differ from it where PostHog's do: in their names, and in None where there is no value.
     """
 
-    if TYPE_CHECKING:
-
-        @property
-        def flags(self) -> Flags:
-            """See `Client.flags`."""
-            ...
+    #: Feature flags for the people this client tells of; see docs/flag-client.md. `ConfigError`
+    #: when no destination serves flags and the settings name no provider.
+    flags = _Flags()
 
     def get_feature_flag_result(
         self,

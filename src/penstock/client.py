@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import msgspec
@@ -47,7 +46,6 @@ if TYPE_CHECKING:
 
     from penstock.destinations import Destination
     from penstock.flags.capturing import SendFlags
-    from penstock.flags.front import Flags
     from penstock.flags.snapshot import FlagSnapshot
     from penstock.messages import Data, Id, Message
 
@@ -513,22 +511,6 @@ class Client(FlagCalls, Intake):
         scope = CURRENT.get()
         kind, neutral, common = opened(message if scope is None else within(scope, message))
         return self.accept(kind, neutral, scope, **common)
-
-    # -- feature flags ---------------------------------------------------------------------
-
-    @cached_property
-    def flags(self) -> Flags:
-        """
-        Feature flags for the people this client tells of.
-
-        Raises:
-            ConfigError: No destination serves flags, and the settings name no provider.
-
-        .. versionadded:: 0.1
-        """
-        from penstock.flags.front import Flags
-
-        return Flags(self)
 
     # -- delivery --------------------------------------------------------------------------
 

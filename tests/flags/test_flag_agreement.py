@@ -157,7 +157,7 @@ def of_openfeature(client: OpenFeatureClient, key: str, who: str, options: dict[
     return found.variant if found.variant is not None else found.value
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(flags=FLAGS, options=OPTIONS, who=st.sampled_from(ACTORS))
 def test_every_way_gives_the_same_answer(
     ways: Ways, flags: list[dict[str, Any]], options: dict[str, Any], who: str

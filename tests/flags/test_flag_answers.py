@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flag_server import answer, record
@@ -161,6 +161,7 @@ JSON = st.recursive(
 FIELDS = st.sampled_from(["key", "enabled", "variant", "value", "failed", "reason", "metadata"])
 
 
+@settings(max_examples=50)
 @given(st.dictionaries(st.text(max_size=3), st.dictionaries(FIELDS, JSON) | JSON))
 def test_no_record_raises(flags: dict[str, Any]) -> None:
     """Any JSON is a record, readable or not."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
+from importlib import import_module
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, TypeVar
 
@@ -26,6 +27,8 @@ Result = TypeVar("Result")
 
 #: Definitions of a thousand flags take one to two million bytes; no project has a hundred.
 MAX_RESPONSE_BYTES = 64 * 1024 * 1024
+#: Imported late by the code below a request, see `penstock._fork.LOADING`.
+_MODULES = ("email.utils", "encodings.idna", "logging")
 #: An exchange ends so many seconds before its caller stops waiting, a tenth of the time at most:
 #: so it is the exchange that says what was wrong, and the caller is on time all the same.
 MARGIN_S = 0.02
@@ -62,6 +65,8 @@ class Carrier:
         """Import and make the transport now; a fork waits until that is done."""
         with LOADING:
             if self._transport is None:
+                for module in _MODULES:
+                    import_module(module)
                 from penstock.transport.http import HttpTransport
 
                 self._transport = HttpTransport(

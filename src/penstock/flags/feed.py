@@ -81,7 +81,7 @@ class Feed:
         interval: Seconds between two looks; None for one look.
         carrier: Carries the requests.
         shelf: Where the last good ones are kept; None for nowhere.
-        log: Where it speaks.
+        new_log: Makes where it speaks; a forked child needs its own.
         on_wake: Called on the thread whenever it was woken.
 
     Attributes:
@@ -94,7 +94,7 @@ class Feed:
         interval: float | None,
         carrier: Carrier,
         shelf: Shelf | None,
-        log: Log,
+        new_log: Callable[[], Log],
         *,
         on_wake: Callable[[], None] = lambda: None,
     ) -> None:
@@ -104,7 +104,7 @@ class Feed:
         self._schedule = Schedule(interval)
         self._carrier = carrier
         self._shelf = shelf
-        self._log = log
+        self._new_log = new_log
         self._on_wake = on_wake
         self._listeners: list[Callable[[Change], None]] = []
         self._inherited: Loaded | None = None
@@ -114,6 +114,7 @@ class Feed:
 
     def _begin(self) -> None:
         """What a new process needs anew."""
+        self._log = self._new_log()
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._stopping = False

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from penstock import _fork
+from penstock.delivery.engine import make_log
 from penstock.flags.carrier import Carrier
 from penstock.flags.feed import Feed
 from penstock.flags.shelf import Shelf
 
 if TYPE_CHECKING:
-    from penstock._log import Log
     from penstock.config import Config
     from penstock.flags.source import Provider
 
@@ -35,7 +36,7 @@ class Feeds:
         if forked:
             self._lock = Lock()
 
-    def take(self, provider: Provider, interval: float | None, config: Config, log: Log) -> Feed:
+    def take(self, provider: Provider, interval: float | None, config: Config) -> Feed:
         """The feed of *provider*, to be given back with `give_back`."""
         self.settle()
         key = (provider[:3], config.proxy, config.tls, id(config.transport))
@@ -43,7 +44,9 @@ class Feeds:
             feed, clients = self._held.get(key, (None, 0))
             if feed is None:
                 shelf = _shelf(provider, config)
-                feed = Feed(provider, interval, Carrier(config), shelf, log, on_wake=self.settle)
+                carrier = Carrier(config)
+                new_log = partial(make_log, config)
+                feed = Feed(provider, interval, carrier, shelf, new_log, on_wake=self.settle)
             self._held[key] = (feed, clients + 1)
         if clients:
             feed.hurry(interval)

@@ -83,8 +83,7 @@ class Flags(Definitions):
         self._quick = self._enabled and config.clock is None and not settings.evaluation_contexts
         remote = None if provider is None else Remote(provider, settings, self._carrier)
         if provider is not None and provider.secret_key and settings.local:
-            log = client._log  # noqa: SLF001 - they speak with one voice
-            self._feed = FEEDS.take(provider, settings.poll_interval, config, log)
+            self._feed = FEEDS.take(provider, settings.poll_interval, config)
             self._finalizer = weakref.finalize(self, FEEDS.drop, self._feed)
             self._finalizer.atexit = False  # its thread ends with the interpreter
             self._feed.start()
