@@ -9,6 +9,8 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -31,7 +33,6 @@ from penstock.flags.shelf import Shelf
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from penstock.flags.feed import Change
 
@@ -396,7 +397,9 @@ def test_a_forked_child_reads_at_once_and_polls_for_itself(provider: FlagServer)
     provider.definitions = definitions(flag("f"))
     with local(provider, send_events=False) as client:
         readable, writable = os.pipe()
-        child = os.fork()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # 3.12: threads are running
+            child = os.fork()
         if not child:  # pragma: no cover - the child's own interpreter
             try:
                 here = client.flags.get("f", "u1", only_evaluate_locally=True)
@@ -411,6 +414,23 @@ def test_a_forked_child_reads_at_once_and_polls_for_itself(provider: FlagServer)
         os.waitpid(child, 0)
         assert told == {"source": "local", "threads": 1, "reloaded": True}
         assert client.flags.reload()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform has no fork")
+def test_a_fork_in_the_middle_of_reads_hangs_no_child(provider: FlagServer) -> None:
+    """Whatever lock a thread of the parent held."""
+    gold = condition(filter_("tier", ["gold"]))
+    provider.definitions = definitions(flag("here"), flag("there", gold))
+    provider.flags = answer(record("there", "wide"))
+    program = Path(__file__).parent / "programs" / "fork_while_reading.py"
+    run = subprocess.run(
+        [sys.executable, "-W", "ignore", str(program), provider.sink.url, "15"],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert run.stdout == "0\n", run.stderr
 
 
 # -- on disk -----------------------------------------------------------------------------------
