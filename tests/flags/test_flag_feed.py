@@ -145,6 +145,21 @@ def test_a_flag_for_browsers_alone_causes_no_request(provider: FlagServer) -> No
     assert provider.reads == []
 
 
+def test_flags_of_other_contexts_do_not_exist_here_either(provider: FlagServer) -> None:
+    """As the provider would leave them out."""
+    provider.definitions = definitions(
+        flag("f"),
+        flag("web", evaluation_contexts=["web"]),
+        flag("app", evaluation_contexts=["app"]),
+    )
+    with local(provider, evaluation_contexts=["app", "cli"], send_events=False) as client:
+        assert client.flags.all("u1") == {"f": True, "app": True}
+        assert client.flags.all("u1", keys=["web", "app"]) == {"app": True}
+        found = client.flags.get("web", "u1")
+        assert (found.value, found.error) == (None, "flag_missing")
+    assert provider.reads == []
+
+
 def test_a_key_that_the_provider_does_not_have_is_asked_for_once(provider: FlagServer) -> None:
     """Until the next look at the definitions."""
     provider.definitions = definitions(flag("f"))

@@ -205,6 +205,19 @@ class Finder:
             return None
         return Found(self._with_bootstrap(found, keys, None))
 
+    def values_at_once(self, question: Question) -> dict[str, bool | str] | None:
+        """``{flag key: value}`` of all flags, where that is all there is to say; None otherwise."""
+        loaded = None if self.feed is None else self.feed.loaded
+        if loaded is None or self._settings.evaluation_contexts:
+            return None
+        decisions = loaded.compiled.evaluate_all(question.person, None, self.now())
+        values = {key: decision.value for key, decision in decisions.items()}
+        if None in values.values():
+            if self._asks(question):
+                return None
+            return {key: value for key, value in values.items() if value is not None}
+        return values  # type: ignore[return-value] # None was looked for
+
     def find_all(self, keys: Sequence[str] | None, question: Question) -> Found:
         """The answer; takes the read's timeout at most, and one request."""
         deadline = time.monotonic() + self._timeout(question)
@@ -260,7 +273,8 @@ class Finder:
         if loaded is None:
             return {}, True
         decisions = loaded.compiled.evaluate_all(question.person, keys, self.now())
-        for key in self._hidden_by(loaded):
+        hidden = self._hidden_by(loaded)
+        for key in hidden:
             decisions.pop(key, None)
         found: dict[str, Evaluation] = {}
         wanted = False
@@ -271,7 +285,8 @@ class Finder:
                 found[key] = undecided(decision)
                 wanted = wanted or not _is_for_browsers(loaded, key)
         if keys is not None:
-            wanted = wanted or any(key not in found and not self._is_absent(key) for key in keys)
+            unknown = [key for key in keys if key not in found and key not in hidden]
+            wanted = wanted or any(not self._is_absent(key) for key in unknown)
             found = {
                 key: found[key] for key in keys if key in found and not _is_missing(found[key])
             }

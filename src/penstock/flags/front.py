@@ -268,7 +268,9 @@ class Flags(Definitions):
 
         .. versionadded:: 0.1
         """
-        return _values(self._find_all(distinct_id, keys, options)[0])
+        wanted, question = checked_keys(keys), asked(distinct_id, options)
+        values = self._values_at_once(wanted, question)
+        return _values(self._find_all(wanted, question)) if values is None else values
 
     async def aall(
         self,
@@ -282,7 +284,9 @@ class Flags(Definitions):
 
         .. versionadded:: 0.1
         """
-        return _values((await self._afind_all(distinct_id, keys, options))[0])
+        wanted, question = checked_keys(keys), asked(distinct_id, options)
+        values = self._values_at_once(wanted, question)
+        return _values(await self._afind_all(wanted, question)) if values is None else values
 
     def evaluate(
         self,
@@ -306,7 +310,8 @@ class Flags(Definitions):
 
         .. versionadded:: 0.1
         """
-        found, question = self._find_all(distinct_id, keys, options)
+        wanted, question = checked_keys(keys), asked(distinct_id, options)
+        found = self._find_all(wanted, question)
         return self._snapshot(found, question, send_events=send_events)
 
     async def aevaluate(
@@ -322,7 +327,8 @@ class Flags(Definitions):
 
         .. versionadded:: 0.1
         """
-        found, question = await self._afind_all(distinct_id, keys, options)
+        wanted, question = checked_keys(keys), asked(distinct_id, options)
+        found = await self._afind_all(wanted, question)
         return self._snapshot(found, question, send_events=send_events)
 
     def for_event(
@@ -380,23 +386,22 @@ class Flags(Definitions):
             return Evaluation(key, None, DISABLED_CLIENT)
         return self._finder.at_once(key, question)
 
-    def _find_all(
-        self, distinct_id: Id | None, keys: Iterable[str] | None, options: Options
-    ) -> tuple[Found, Question]:
-        wanted, question = checked_keys(keys), asked(distinct_id, options)
-        found = self._all_at_once(wanted, question)
-        if found is None:
-            found = self._finder.find_all(wanted, question)
-        return found, question
+    def _find_all(self, keys: tuple[str, ...] | None, question: Question) -> Found:
+        found = self._all_at_once(keys, question)
+        return self._finder.find_all(keys, question) if found is None else found
 
-    async def _afind_all(
-        self, distinct_id: Id | None, keys: Iterable[str] | None, options: Options
-    ) -> tuple[Found, Question]:
-        wanted, question = checked_keys(keys), asked(distinct_id, options)
-        found = self._all_at_once(wanted, question)
+    async def _afind_all(self, keys: tuple[str, ...] | None, question: Question) -> Found:
+        found = self._all_at_once(keys, question)
         if found is None:
-            found = await in_thread(self._finder.find_all, wanted, question)
-        return found, question
+            found = await in_thread(self._finder.find_all, keys, question)
+        return found
+
+    def _values_at_once(
+        self, keys: tuple[str, ...] | None, question: Question
+    ) -> dict[str, bool | str] | None:
+        """All values, where making an evaluation of each would be all that is left to do."""
+        self._check_open()
+        return self._finder.values_at_once(question) if keys is None else None
 
     def _all_at_once(self, keys: tuple[str, ...] | None, question: Question) -> Found | None:
         self._check_open()
