@@ -101,6 +101,42 @@ def test_what_stays_unresolved_is_told(provider: FlagServer) -> None:
         assert again.get("f").error == "evaluation_failed,local_evaluation_inconclusive"
 
 
+NUMBER = {"key": "number", "value": 25, "metadata": {"config_version": 2}}
+OBJECT = {"key": "object", "value": {"a": [1]}, "metadata": {"config_version": 2}}
+
+
+def test_typed_reads_coerce_nothing(provider: FlagServer) -> None:
+    """The right type, or the default; a disabled flag is no error."""
+    plain = [{"key": "on", "value": True}, {"key": "off", "value": False}]
+    plain += [{"key": "wide", "value": "25"}, {"key": "failed", "value": None, "failed": True}]
+    provider.flags = answer(*plain, NUMBER, OBJECT, {"key": "broken", "value": [1]})
+    with provider.client(api_version=4) as client:
+        flags = client.flags.evaluate("u1")
+        assert flags.get_boolean_value("on", default=False) is True
+        assert flags.get_boolean_value("off", default=True) is False
+        assert flags.get_string_value("wide", "x") == "25"
+        assert flags.get_number_value("number", 7) == 25
+        assert flags.get_object_value("object", {}) == {"a": [1]}
+        for read, key, default, code in (
+            (flags.get_boolean_details, "wide", True, "TYPE_MISMATCH"),
+            (flags.get_boolean_details, "number", True, "TYPE_MISMATCH"),
+            (flags.get_string_details, "on", "x", "TYPE_MISMATCH"),
+            (flags.get_number_details, "on", 7, "TYPE_MISMATCH"),
+            (flags.get_number_details, "wide", 7, "TYPE_MISMATCH"),
+            (flags.get_object_details, "number", {}, "TYPE_MISMATCH"),
+            (flags.get_string_details, "off", "x", None),
+            (flags.get_number_details, "off", 7, None),
+            (flags.get_object_details, "off", {"d": 1}, None),
+            (flags.get_boolean_details, "missing", True, "FLAG_NOT_FOUND"),
+            (flags.get_string_details, "failed", "x", "GENERAL"),
+            (flags.get_object_details, "broken", {"d": 1}, "PARSE_ERROR"),
+        ):
+            found: Any = read(key, default)  # type: ignore[operator]
+            assert (found.value, found.error_code) == (default, code)
+            assert found.evaluation.key == key
+        assert ("number", True) in told(provider, client)
+
+
 @pytest.mark.parametrize("keys", ["a", 3, [3], [""]])
 def test_keys_that_are_none_raise(provider: FlagServer, keys: Any) -> None:
     """One text is no list of keys."""

@@ -9,6 +9,7 @@ from penstock._log import WARNING
 from penstock.flags.answer import MISSING, Value
 from penstock.flags.question import checked_key, checked_keys
 from penstock.flags.result import Evaluation, payload_text
+from penstock.flags.typed import TypedReads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 INCONCLUSIVE = "local_evaluation_inconclusive"
 
 
-class FlagSnapshot:
+class FlagSnapshot(TypedReads):
     """
     The flags of one person, as they were when `Flags.evaluate` was called.
 
