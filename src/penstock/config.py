@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from penstock.errors import DeliveryError
+    from penstock.flags.shared import DefinitionsCache
     from penstock.transport import Transport
     from penstock.transport.tls import Tls
 
@@ -156,6 +157,8 @@ class FlagSettings:
             0 for never.
         evaluation_contexts: Only flags of these contexts.
         api_version: Of the flags endpoint; 4 brings experiment attribution.
+        definitions_cache: Where several processes share definitions, so that one of them loads
+            for all; see `penstock.flags.shared.DefinitionsCache`.
     """
 
     secret_key: str | None = field(default=None, repr=False)
@@ -171,6 +174,7 @@ class FlagSettings:
     stale_for: float = 0.0
     evaluation_contexts: Sequence[str] = ()
     api_version: Literal[2, 4] = 2
+    definitions_cache: DefinitionsCache | None = None
 
     def __post_init__(self) -> None:
         """Refuse impossible values, naming the field and what would be right."""

@@ -34,7 +34,7 @@ from penstock.flags.shelf import Shelf
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from penstock.flags.feed import Change
+    from penstock.flags.changes import Change
 
 #: Nobody polls in the time a test takes.
 NEVER_S = 1000.0
@@ -241,6 +241,7 @@ OUTAGES = {
     "no flags": Answer(body=b'{"cohorts": {}}'),
     "reset": Answer(ending="reset"),
     "cut": Answer(ending="cut"),
+    "redirect": status(302),
 }
 
 
@@ -446,6 +447,101 @@ def test_a_fork_in_the_middle_of_reads_hangs_no_child(provider: FlagServer) -> N
         timeout=100,
     )
     assert run.stdout == "0\n", run.stderr
+
+
+# -- shared with other processes ---------------------------------------------------------------
+
+
+class Cache:
+    """A host's cache, in memory."""
+
+    def __init__(self, data: Any = None, *, leads: bool = True) -> None:
+        self.data = data
+        self.leads = leads
+        self.closed = False
+
+    def should_fetch_flag_definitions(self) -> bool:
+        return self.leads
+
+    def get_flag_definitions(self) -> Any:
+        return self.data
+
+    def on_flag_definitions_received(self, data: Any) -> None:
+        self.data = data
+
+    def shutdown(self) -> None:
+        self.closed = True
+
+
+class AsyncCache:
+    """The same for a program on asyncio."""
+
+    def __init__(self, cache: Cache) -> None:
+        self.cache = cache
+
+    async def should_fetch_flag_definitions(self) -> bool:
+        return self.cache.should_fetch_flag_definitions()
+
+    async def get_flag_definitions(self) -> Any:
+        return self.cache.get_flag_definitions()
+
+    async def on_flag_definitions_received(self, data: Any) -> None:
+        self.cache.on_flag_definitions_received(data)
+
+    async def shutdown(self) -> None:
+        self.cache.shutdown()
+
+
+@pytest.mark.parametrize("wrap", [lambda cache: cache, AsyncCache])
+def test_one_process_loads_for_all(provider: FlagServer, wrap: Any) -> None:
+    """The others read what it shares, with a key or without."""
+    provider.definitions = definitions(flag("f"))
+    shared = Cache()
+    with local(provider, definitions_cache=wrap(shared), send_events=False) as leader:
+        assert leader.flags.get("f", "u1").source == "local"
+        until(lambda: shared.data)
+        assert set(shared.data) == {"flags", "group_type_mapping", "cohorts"}
+        looks = len(provider.looks)
+        follower = Cache(shared.data, leads=False)
+        for secret in (SECRET_KEY, None):
+            settings = {"definitions_cache": wrap(follower), "send_events": False}
+            with provider.client(secret=secret, **settings) as other:
+                assert other.flags.wait_until_ready(10)
+                assert other.flags.get("f", "u1").source == "local"
+                follower.data = None
+                assert other.flags.reload()  # nothing new: what is here stays
+                assert other.flags.get("f", "u1").source == "local"
+                follower.data = {"flags": "all of them"}
+                assert not other.flags.reload()
+                assert other.flags.get("f", "u1").source == "local"
+                follower.data = shared.data
+        assert len(provider.looks) == looks
+    until(lambda: shared.closed)
+    until(lambda: follower.closed)
+
+
+class Broken(Cache):
+    """A cache that is down."""
+
+    def should_fetch_flag_definitions(self) -> bool:
+        raise ConnectionError
+
+    def on_flag_definitions_received(self, data: Any) -> None:  # noqa: ARG002 - the protocol's
+        raise ConnectionError
+
+
+def test_a_cache_that_fails_is_done_without(
+    provider: FlagServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The process looks for itself; so does one whose cache is still empty."""
+    provider.definitions = definitions(flag("f"))
+    for cache in (Broken(), Cache(leads=False)):
+        with local(provider, definitions_cache=cache) as client:
+            assert client.flags.get("f", "u1", send_events=False).source == "local"
+    assert "the cache of flag definitions: ConnectionError" in caplog.text
+    with provider.client(definitions_cache=Cache()) as alone:
+        until(lambda: alone.flags.trouble)
+        assert alone.flags.definitions is None
 
 
 # -- on disk -----------------------------------------------------------------------------------

@@ -362,9 +362,9 @@ def test_shutdown_leaves_the_client_open(provider: FlagServer) -> None:
         api.set_provider_and_wait(made)
         feed = client.flags._feed
         assert feed is not None
-        assert len(feed._listeners) == 1
+        assert len(feed.listeners) == 1
         api.shutdown()
-        assert feed._listeners == []
+        assert len(feed.listeners) == 0
         made.shutdown()
         assert client.flags.get("f", "u1").value is True
 

@@ -8,6 +8,7 @@ an ignore: a checker that no longer refuses them reports the ignore as unused.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, assert_type
@@ -140,7 +141,34 @@ async def waiting(client: Client) -> None:
         assert_type(same, Client)
 
 
+class SyncCache:
+    def should_fetch_flag_definitions(self) -> bool:
+        return True
+
+    def get_flag_definitions(self) -> dict[str, Any] | None:
+        return None
+
+    def on_flag_definitions_received(self, data: Mapping[str, Any]) -> None: ...
+
+    def shutdown(self) -> None: ...
+
+
+class AsyncCache:
+    async def should_fetch_flag_definitions(self) -> bool:
+        return True
+
+    async def get_flag_definitions(self) -> dict[str, Any] | None:
+        return None
+
+    async def on_flag_definitions_received(self, data: Mapping[str, Any]) -> None: ...
+
+    async def shutdown(self) -> None: ...
+
+
 def flags(client: Client) -> None:
+    FlagSettings(definitions_cache=SyncCache())
+    FlagSettings(definitions_cache=AsyncCache())
+    FlagSettings(definitions_cache=object())  # type: ignore[arg-type]
     Config(flags=FlagSettings(secret_key="phs_x", poll_interval=None, bootstrap={"f": "wide"}))
     FlagSettings(api_version=3)  # type: ignore[arg-type]
     Config(flags={"timeout": 1.0})  # type: ignore[arg-type]

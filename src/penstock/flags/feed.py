@@ -20,7 +20,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -28,16 +28,19 @@ from penstock import _fork
 from penstock._log import ERROR, WARNING
 from penstock.dialects._answers import retry_after_s
 from penstock.errors import PenstockError
+from penstock.flags.changes import Change, Listeners, differing
 from penstock.flags.compiled import CompiledFlags, compile_flags
 from penstock.flags.definitions import parse_definitions
 from penstock.flags.schedule import Schedule, Verdict, failure, verdict
+from penstock.flags.shared import Shared
 from penstock.transport import TransportError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from penstock._log import Log
     from penstock.flags.carrier import Carrier
+    from penstock.flags.shared import DefinitionsCache
     from penstock.flags.shelf import Shelf
     from penstock.flags.source import Provider
     from penstock.transport import Response
@@ -62,16 +65,6 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     confirmed_at: float
 
 
-class Change(NamedTuple):
-    """What a load changed."""
-
-    #: Keys of flags that came, went or differ.
-    keys: tuple[str, ...] = ()
-    #: ``stale``: they could not be refreshed for long; ``ready``: they can be again; ``cleared``:
-    #: the provider took them back. Empty when only *keys* changed.
-    state: str = ""
-
-
 class Feed:
     """
     Definitions of one project.
@@ -82,10 +75,13 @@ class Feed:
         carrier: Carries the requests.
         shelf: Where the last good ones are kept; None for nowhere.
         new_log: Makes where it speaks; a forked child needs its own.
+        cache: Where definitions are shared with other processes; None for nowhere.
         on_wake: Called on the thread whenever it was woken.
 
     Attributes:
         loaded: What reads are answered by; None before the first load, and where there is none.
+        trouble: Why the last look failed; empty when it did not.
+        listeners: Are told of changes, on the feed's thread.
     """
 
     def __init__(
@@ -96,6 +92,7 @@ class Feed:
         shelf: Shelf | None,
         new_log: Callable[[], Log],
         *,
+        cache: DefinitionsCache | None = None,
         on_wake: Callable[[], None] = lambda: None,
     ) -> None:
         self.loaded: Loaded | None = None
@@ -105,8 +102,9 @@ class Feed:
         self._carrier = carrier
         self._shelf = shelf
         self._new_log = new_log
+        self._cache = cache
         self._on_wake = on_wake
-        self._listeners: list[Callable[[Change], None]] = []
+        self.listeners = Listeners()
         self._inherited: Loaded | None = None
         self._older = False
         self._digest = ""
@@ -115,6 +113,7 @@ class Feed:
     def _begin(self) -> None:
         """What a new process needs anew."""
         self._log = self._new_log()
+        self._shared = None if self._cache is None else Shared(self._cache, self._log)
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._stopping = False
@@ -201,16 +200,6 @@ class Feed:
             self._changed.wait_for(lambda: self.loaded is not None or self._stopping, timeout)
         return self.loaded is not None
 
-    def listen(self, listener: Callable[[Change], None]) -> Callable[[], None]:
-        """Have *listener* told of each change; call what is returned to end that."""
-        self._listeners.append(listener)
-
-        def unlisten() -> None:
-            if listener in self._listeners:
-                self._listeners.remove(listener)
-
-        return unlisten
-
     def hurry(self, interval: float | None) -> None:
         """Another client joins: the shortest interval of all holds."""
         known = self._schedule.interval
@@ -238,6 +227,8 @@ class Feed:
             self._refresh()
         finally:
             self._carrier.close()
+            if self._shared is not None:
+                self._shared.close()
 
     def _refresh(self) -> None:
         self._guarded(self._take_from_shelf)
@@ -292,6 +283,10 @@ class Feed:
 
     def _look(self) -> float | None:
         """One look; seconds until the next."""
+        found = self._look_aside()
+        if found is not None:
+            self._tell_state(found)
+            return self._schedule.after(found)
         loaded = self.loaded
         response = self._ask(None if loaded is None else loaded.etag)
         if isinstance(response, Verdict):
@@ -303,6 +298,18 @@ class Feed:
         self._refused_until = time.monotonic() + (wait or 0.0) if found.refused else 0.0
         self._tell_state(found)
         return wait
+
+    def _look_aside(self) -> Verdict | None:
+        """A look at what other processes share; None when this one is to ask the provider."""
+        if self._shared is None or self._shared.wants_look():
+            alone = self._shared is not None and not self._provider.secret_key
+            return failure("no key, and no definitions in the cache") if alone else None
+        body = self._shared.definitions()
+        if body is not None:
+            return self._replace(body, None)
+        if self.loaded is not None:
+            return Verdict("confirm", refused=False)
+        return None if self._provider.secret_key else failure("no definitions in the cache")
 
     def _ask(self, etag: str | None) -> Response | Verdict:
         """The answer; of the older path where the provider does not know the newer one."""
@@ -323,8 +330,13 @@ class Feed:
         """Do what the answer says."""
         etag = response.headers.get("etag")
         if found.action == "replace":
-            return self._replace(response.body, etag)
+            found = self._replace(response.body, etag)
+            if self._shared is not None and not found.trouble:
+                self._shared.received(response.body)
+            return found
         if found.action == "confirm":
+            if self.loaded is None:
+                return failure("HTTP 304 to a request without an ETag")
             self._confirm(etag)
         elif found.action == "clear":
             self._clear()
@@ -357,10 +369,10 @@ class Feed:
         self.loaded = Loaded(compiled=compiled, etag=etag, stale=stale, confirmed_at=confirmed_at)
         with self._changed:
             self._changed.notify_all()
-        keys = _differing(before, compiled)
+        keys = differing(before, compiled)
         if keys:
             self._warn(compiled)
-            self._tell(Change(keys))
+            self.listeners.tell(Change(keys), self._log)
 
     def _confirm(self, etag: str | None) -> None:
         loaded = self.loaded
@@ -375,7 +387,9 @@ class Feed:
         if self._shelf is not None:
             self._shelf.clear()
         if before is not None:
-            self._tell(Change(tuple(before.compiled.definitions.flags), "cleared"))
+            self.listeners.tell(
+                Change(tuple(before.compiled.definitions.flags), "cleared"), self._log
+            )
 
     def _keep(self, body: bytes, etag: str | None, now: float) -> None:
         if self._shelf is None:
@@ -396,13 +410,13 @@ class Feed:
             self._good_at = now
             if self._told_stale:
                 self._told_stale = False
-                self._tell(Change(state="ready"))
+                self.listeners.tell(Change(state="ready"), self._log)
             return
         self._say(found)
         patience = STALE_INTERVALS * (self._schedule.interval or _MINUTE_S)
         if now - self._good_at > patience and not self._told_stale:
             self._told_stale = True
-            self._tell(Change(state="stale"))
+            self.listeners.tell(Change(state="stale"), self._log)
 
     def _say(self, found: Verdict) -> None:
         if self._provider.guessed:  # a collector need not serve flags, nor take its write key
@@ -429,23 +443,3 @@ class Feed:
             text = "flags that only the provider can decide: %s"
             keys = ", ".join(f"{key} ({why})" for key, why in told.items())
             self._log.say(WARNING, f"flags:unsupported:{hash(keys)}", text, keys)
-
-    def _tell(self, change: Change) -> None:
-        for listener in tuple(self._listeners):
-            try:
-                listener(change)
-            except Exception as error:  # noqa: BLE001 - the host's code, contained
-                self._log.failed_callback("a listener to flags", error)
-
-
-def _differing(before: CompiledFlags | None, after: CompiledFlags) -> tuple[str, ...]:
-    """Keys of flags that came, went or differ, in the order of the definitions."""
-    new = after.definitions
-    if before is None:
-        return tuple(new.flags)
-    old = before.definitions
-    context = (old.cohorts, old.group_type_mapping, old.property_matching_version)
-    if context != (new.cohorts, new.group_type_mapping, new.property_matching_version):
-        return tuple(dict.fromkeys((*old.flags, *new.flags)))
-    keys: Iterable[str] = dict.fromkeys((*new.flags, *old.flags))
-    return tuple(key for key in keys if old.flags.get(key) != new.flags.get(key))

@@ -14,7 +14,7 @@ from penstock.flags.feed import Feed
 from penstock.flags.shelf import Shelf
 
 if TYPE_CHECKING:
-    from penstock.config import Config
+    from penstock.config import Config, FlagSettings
     from penstock.flags.source import Provider
 
 #: What makes two clients share: the provider with its keys, and the way there.
@@ -36,17 +36,20 @@ class Feeds:
         if forked:
             self._lock = Lock()
 
-    def take(self, provider: Provider, interval: float | None, config: Config) -> Feed:
+    def take(self, provider: Provider, settings: FlagSettings, config: Config) -> Feed:
         """The feed of *provider*, to be given back with `give_back`."""
         self.settle()
-        key = (provider[:3], config.proxy, config.tls, id(config.transport))
+        interval, cache = settings.poll_interval, settings.definitions_cache
+        key = (provider[:3], config.proxy, config.tls, id(config.transport), id(cache))
         with self._lock:
             feed, clients = self._held.get(key, (None, 0))
             if feed is None:
                 shelf = _shelf(provider, config)
                 carrier = Carrier(config)
                 new_log = partial(make_log, config)
-                feed = Feed(provider, interval, carrier, shelf, new_log, on_wake=self.settle)
+                feed = Feed(
+                    provider, interval, carrier, shelf, new_log, cache=cache, on_wake=self.settle
+                )
             self._held[key] = (feed, clients + 1)
         if clients:
             feed.hurry(interval)

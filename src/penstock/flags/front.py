@@ -82,8 +82,9 @@ class Flags(Definitions):
         self._carrier = Carrier(config)
         self._quick = self._enabled and config.clock is None and not settings.evaluation_contexts
         remote = None if provider is None else Remote(provider, settings, self._carrier)
-        if provider is not None and provider.secret_key and settings.local:
-            self._feed = FEEDS.take(provider, settings.poll_interval, config)
+        loads = provider is not None and bool(provider.secret_key or settings.definitions_cache)
+        if provider is not None and loads and settings.local:
+            self._feed = FEEDS.take(provider, settings, config)
             self._finalizer = weakref.finalize(self, FEEDS.drop, self._feed)
             self._finalizer.atexit = False  # its thread ends with the interpreter
             self._feed.start()

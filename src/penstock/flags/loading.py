@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
     from penstock.config import FlagSettings
     from penstock.flags.carrier import Carrier
+    from penstock.flags.changes import Change
     from penstock.flags.definitions import Flag, Malformed
-    from penstock.flags.feed import Change, Feed
+    from penstock.flags.feed import Feed
     from penstock.flags.source import Provider
     from penstock.intake import Intake
 
@@ -159,7 +160,7 @@ class Definitions:
 
         .. versionadded:: 0.1
         """
-        return (lambda: None) if self._feed is None else self._feed.listen(listener)
+        return (lambda: None) if self._feed is None else self._feed.listeners.add(listener)
 
     def runtime_of(self, key: str) -> str:
         """

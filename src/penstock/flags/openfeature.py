@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from openfeature.track import TrackingEventDetails
 
     from penstock.client import Client
-    from penstock.flags.feed import Change
+    from penstock.flags.changes import Change
     from penstock.flags.fitting import Kind
     from penstock.flags.question import Options
 
