@@ -202,6 +202,19 @@ def test_a_first_load_that_takes_long_holds_no_read_up(provider: FlagServer) -> 
         assert alone.error == "flag_missing"
 
 
+def test_no_read_waits_for_ever_for_a_first_load(
+    provider: FlagServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once reads have waited long enough, none waits any more."""
+    monkeypatch.setattr("penstock.flags.feed.PATIENCE_S", 0.3)
+    provider.definitions = Answer(ending="hang")
+    with provider.client(secret=SECRET_KEY, send_events=False) as client:
+        started = time.monotonic()
+        for _ in range(20):
+            client.flags.get("f", "u1", timeout=1.0, only_evaluate_locally=True)
+        assert time.monotonic() - started < 0.9
+
+
 # -- refreshing --------------------------------------------------------------------------------
 
 

@@ -8,10 +8,9 @@ an ignore: a checker that no longer refuses them reports the ignore as unused.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, assert_type
+from typing import TYPE_CHECKING, Any, assert_type
 
 import penstock
 from penstock import (
@@ -43,6 +42,9 @@ from penstock import (
 from penstock.flags.openfeature import PenstockProvider
 from penstock.testing import CapturedEvent, CountingIds, FakeClock, MemoryClient, captured_client
 from penstock.transport import Request, Response, Transport
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Callback:

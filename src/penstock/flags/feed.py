@@ -47,6 +47,9 @@ if TYPE_CHECKING:
 
 #: Seconds one request for definitions may take: nobody waits for it.
 LOAD_TIMEOUT_S = 10.0
+#: Reads wait for the first load until so many seconds after it began, then for none: a provider
+#: that hangs when a program starts does not hold up read after read.
+PATIENCE_S = 3.0
 #: Listeners are told that definitions are stale when they could not be refreshed for so many
 #: intervals, or minutes where there is no interval.
 STALE_INTERVALS = 3
@@ -163,13 +166,15 @@ class Feed:
                 self._answered = self._wanted
                 return
             self._thread = thread
+            self._good_at = time.monotonic()
 
     def wait(self, timeout: float) -> Loaded | None:
-        """Definitions; waits for the first load at most, and for none that failed."""
+        """Definitions; waits for the first load at most, `PATIENCE_S` at most."""
         self.start()
         if self.loaded is None and not self.has_looked:
+            left = self._good_at + PATIENCE_S - time.monotonic()
             with self._changed:
-                self._changed.wait_for(self._is_settled, timeout)
+                self._changed.wait_for(self._is_settled, min(timeout, left))
         return self.loaded
 
     def _is_settled(self) -> bool:
