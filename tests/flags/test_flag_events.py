@@ -411,6 +411,21 @@ def test_a_snapshot_is_told_on_an_event(provider: FlagServer) -> None:
     assert len(provider.reads) == 1
 
 
+def test_a_snapshot_beats_an_evaluation_for_the_event(
+    provider: FlagServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Asking for both is a mistake, and is told."""
+    provider.flags = answer(record("a"))
+
+    def capture(client: Client) -> None:
+        snapshot = client.flags.evaluate("u1")
+        client.capture("bought", "u1", flags=snapshot.only([]), send_feature_flags=True)
+
+    assert captured(provider, capture) == {}
+    assert len(provider.reads) == 1
+    assert "flags is taken" in caplog.text
+
+
 def test_no_enabled_flag_means_no_list_of_them(provider: FlagServer) -> None:
     """Left out, not empty."""
     provider.flags = answer(record("off", value=False))

@@ -30,6 +30,7 @@ from flag_server import (
 from penstock import Client, Config, ConfigError, FlagSettings, PostHog
 from penstock.errors import ClosedError
 from penstock.flags.shelf import Shelf
+from penstock.testing import FakeClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -339,6 +340,82 @@ def test_definitions_larger_than_an_answer_to_events_are_loaded(provider: FlagSe
     with local(provider, send_events=False) as client:
         assert len(client.flags.definitions or ()) == 1000
         assert client.flags.get("f999", "u1").source == "local"
+
+
+# -- when things fail that never should ----------------------------------------------------------
+
+
+def test_a_machine_without_threads_reads_all_the_same(
+    provider: FlagServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By asking, on the caller's own thread; nobody waits for definitions that cannot come."""
+    begin = threading.Thread.start
+
+    def start(thread: threading.Thread) -> None:
+        if thread.name.startswith("penstock-flags"):
+            raise RuntimeError("can't start new thread")
+        begin(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    provider.definitions = definitions(flag("f"))
+    provider.flags = answer(record("f"))
+    with provider.client(secret=SECRET_KEY, send_events=False) as client:
+        started = time.monotonic()
+        assert client.flags.get("f", "u1").source == "remote"
+        assert not client.flags.reload()
+        assert time.monotonic() - started < 1.0
+
+
+def test_a_listener_that_raises_disturbs_nobody(
+    provider: FlagServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is told of in the log; the others are told of the change."""
+    provider.definitions = definitions(flag("f"))
+    told: list[Change] = []
+
+    def broken(_: Change) -> None:
+        raise ValueError("of the host's")
+
+    with local(provider) as client:
+        client.flags.listen(broken)
+        client.flags.listen(told.append)
+        provider.definitions = definitions(flag("g"))
+        assert client.flags.reload()
+        assert told[0].keys == ("g", "f")
+    assert "a listener to flags raised ValueError" in caplog.text
+
+
+def test_the_poller_survives_a_fault_of_its_own(
+    provider: FlagServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reads go on with what there is, and so do the looks."""
+    provider.definitions = definitions(flag("f"))
+    with local(provider, send_events=False) as client:
+        with monkeypatch.context() as patch:
+            patch.setattr("penstock.flags.feed.compile_flags", lambda _: 1 / 0)
+            provider.definitions = definitions(flag("g"))
+            assert not client.flags.reload()
+            assert client.flags.trouble == "ZeroDivisionError"
+            assert client.flags.get("f", "u1").source == "local"
+        assert client.flags.reload()
+        assert client.flags.get("g", "u1").source == "local"
+
+
+def test_relative_dates_follow_the_clock_of_the_settings(provider: FlagServer) -> None:
+    """As timestamps do."""
+    recent = filter_("since", "7d", "is_date_after")
+    provider.definitions = definitions(flag("f", condition(recent)))
+    clock = FakeClock()
+    settings = FlagSettings(secret_key=SECRET_KEY, poll_interval=NEVER_S, send_events=False)
+    config = Config(journal=None, flags=settings, clock=clock)
+    with Client(PostHog(PROJECT_KEY, provider.sink.url), config=config) as client:
+        assert client.flags.wait_until_ready(10)
+        options: Any = {"person_properties": {"since": "2025-12-30"}}
+        assert client.flags.get("f", "u1", **options).value is True
+        assert client.flags.all("u1", **options) == {"f": True}
+        clock.advance(7 * 86400)
+        assert client.flags.get("f", "u1", **options).value is False
+        assert client.flags.evaluate("u1", **options).value("f") is False
 
 
 # -- one per process ---------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from penstock.flags.decision import FLAG_MISSING
 from penstock.flags.result import BOOTSTRAP, STALE, Evaluation, Given
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping, Sequence
+    from collections.abc import Hashable, Iterable, Mapping, Sequence
 
     from penstock.config import Clock, FlagSettings
     from penstock.flags.decision import Decision
@@ -226,7 +226,7 @@ class Finder:
         if not wanted or not self._asks(question):
             return Found(self._with_bootstrap(found, keys, None))
         answer = self._ask(question, keys, deadline)
-        for key in answer.records:
+        for key in _wanted(answer, keys):
             decided = key in found and found[key].value is not None
             if not decided and (key not in found or answer.records[key].value is not None):
                 found[key] = self._answered(key, question, answer)
@@ -260,7 +260,7 @@ class Finder:
         if self._remote is None:
             return Found(self._with_bootstrap(found, keys, None))
         answer = self._ask(question, keys, deadline)
-        for key in answer.records:
+        for key in _wanted(answer, keys):
             found[key] = self._answered(key, question, answer)
         if answer.failure or answer.limited:
             self._fill(found, keys, question, answer)
@@ -395,6 +395,13 @@ def remote(record: Record, error: str | None) -> Evaluation:
     """What the provider answered."""
     reason = record.reason or error or "remote"
     return Evaluation(record.key, record.value, reason, error, "remote", record)
+
+
+def _wanted(answer: Answer, keys: Sequence[str] | None) -> Iterable[str]:
+    """Keys of an answer; a provider that knows no limit on keys answers more than was asked."""
+    if keys is None:
+        return answer.records
+    return [key for key in keys if key in answer.records]
 
 
 def _told(found: dict[str, Evaluation], answer: Answer) -> dict[str, Evaluation]:
