@@ -237,6 +237,7 @@ def test_definitions_change_under_a_running_client(provider: FlagServer) -> None
     provider.definitions = definitions(flag("f"), flag("g"))
     told: list[Change] = []
     with local(provider, poll_interval=0.1, send_events=False) as client:
+        assert client.flags.reload()  # the first load has been told of
         unlisten = client.flags.listen(told.append)
         provider.definitions = definitions(flag("f", version=8, active=False), flag("g"))
         until(lambda: client.flags.get("f", "u1").value is False)
@@ -377,6 +378,7 @@ def test_a_listener_that_raises_disturbs_nobody(
         raise ValueError("of the host's")
 
     with local(provider) as client:
+        assert client.flags.reload()  # the first load has been told of
         client.flags.listen(broken)
         client.flags.listen(told.append)
         provider.definitions = definitions(flag("g"))

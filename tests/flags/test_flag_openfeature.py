@@ -322,6 +322,7 @@ def test_changes_of_definitions_are_events(provider: FlagServer) -> None:
     with provider.client(secret=SECRET_KEY, poll_interval=0.1) as client:
         flags = opened(client)
         assert flags.get_provider_status() is ProviderStatus.READY
+        assert client.flags.reload()  # the first load has been told of
         for event in ProviderEvent:
             flags.add_handler(event, seen[event].append)
         assert details(flags, "boolean", default=False).flag_metadata["locally_evaluated"] is True
