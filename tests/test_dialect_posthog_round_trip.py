@@ -125,6 +125,37 @@ def messages(draw: st.DrawFn, type_: str) -> dict[str, Any]:
     return message
 
 
+ERROR_TEXTS = {
+    "level": "$exception_level",
+    "source": "$exception_source",
+    "fingerprint": "$exception_fingerprint",
+    "releaseId": "$release_id",
+    "traceId": "$trace_id",
+    "spanId": "$span_id",
+}
+
+
+@st.composite
+def exception_events(draw: st.DrawFn) -> dict[str, Any]:
+    """Any neutral exception event."""
+    entries = st.fixed_dictionaries(
+        {"type": said, "value": texts}, optional={"mechanism": values, "stacktrace": values}
+    )
+    steps = st.fixed_dictionaries(
+        {"message": texts, "properties": st.dictionaries(texts, values, max_size=2)}
+    )
+    optional = {**dict.fromkeys(ERROR_TEXTS, said), "steps": st.lists(steps, min_size=1)}
+    return {
+        "type": "exception_event",
+        "messageId": draw(st.uuids().map(str) | said),
+        "timestamp": "2026-03-01T10:20:31.123Z",
+        **some_ids(draw),
+        "exceptions": draw(st.lists(entries, min_size=1, max_size=4)),
+        "properties": draw(bags(without={"exception_type", "exception_message"})),
+        **draw(st.fixed_dictionaries({}, optional=optional)),
+    }
+
+
 def there_and_back(message: dict[str, Any], mode: str) -> dict[str, Any]:
     posthog = PostHogDialect("https://ph.test", "phc_demo", capture_mode=mode)
     payload = json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode()
@@ -266,6 +297,33 @@ class TestRoundTrip:
         own = {"type": "create_alias", "distinctId": "u", "alias": "a"}
         got = core(there_and_back({**stamps, **own}, mode))
         assert got == {**stamps, "type": "alias", "userId": "u", "previousId": "a"}
+
+    def test_an_exception_event_comes_back_as_posthogs_own(self, mode: str) -> None:
+        """Every fact of the error is there, in PostHog's words; sent again it is the same."""
+
+        @given(exception_events())
+        def check(message: dict[str, Any]) -> None:
+            got = there_and_back(message, mode)
+            first = message["exceptions"][0]
+            expected = {
+                "exception_type": first["type"],
+                "exception_message": first["value"],
+                **message["properties"],
+                **{wire: message[name] for name, wire in ERROR_TEXTS.items() if name in message},
+                "$exception_list": message["exceptions"],
+            }
+            if "steps" in message:
+                expected["$exception_steps"] = [
+                    {**step["properties"], "$message": step["message"]} for step in message["steps"]
+                ]
+            assert (got["type"], got["event"]) == ("track", "$exception")
+            assert got["properties"] == expected
+            ids = ("userId", "anonymousId", "messageId", "timestamp")
+            same = {name: message[name] for name in ids if name in message}
+            assert {name: got[name] for name in ids if name in got} == same
+            assert core(there_and_back(got, mode)) == core(got)
+
+        check()
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from neutral import ATTEMPT, TIME, messages, neutral, record_of
 from penstock.dialects import Accepted, Attempt, Malformed, Rejected, RetryLater, Unencodable
 from penstock.dialects._receiving import Refused, with_envelope
+from penstock.dialects.posthog import PostHogDialect
+from penstock.dialects.posthog import receive as receive_posthog
 from penstock.dialects.segment import SegmentDialect, receive
 from penstock.journal.record import Record
 from penstock.kinds import Kind
@@ -202,6 +204,82 @@ def test_a_create_alias_becomes_an_alias() -> None:
     assert message == neutral("alias", userId="u", previousId="a")
 
 
+ERROR = [
+    {"type": "RuntimeError", "value": "outer", "mechanism": {"type": "generic", "handled": True}},
+    {
+        "type": "KeyError",
+        "value": "'sku'",
+        "stacktrace": {
+            "type": "raw",
+            "frames": [
+                {"filename": "shop/cart.py", "function": "add", "lineno": 7, "in_app": True},
+                {"filename": "shop/stock.py", "function": "take", "in_app": True, "platform": "x"},
+                {"filename": "lib/db.py", "function": "get", "lineno": 1, "in_app": False},
+            ],
+        },
+    },
+]
+
+
+def test_an_error_becomes_a_track_call_with_the_essentials() -> None:
+    """Type, message, level, handled, and the innermost frame of the application; no stacks."""
+    message = translated(
+        type="exception_event",
+        userId="u",
+        exceptions=ERROR,
+        level="error",
+        event="Oops",
+        properties={"order": 7},
+    )
+    assert message == neutral(
+        "track",
+        userId="u",
+        event="Oops",
+        properties={
+            "order": 7,
+            "exception_type": "RuntimeError",
+            "exception_message": "outer",
+            "exception_level": "error",
+            "exception_handled": True,
+            "exception_frame": {"filename": "shop/stock.py", "function": "take"},
+        },
+    )
+
+
+def test_an_error_of_an_odd_shape_becomes_what_can_be_told_of_it() -> None:
+    """Others than Penstock's own client may have written it."""
+    odd = [{"type": "E", "mechanism": 3, "stacktrace": {"frames": [1, None]}}]
+    message = translated(type="exception_event", userId="u", exceptions=odd)
+    assert message["event"] == "Exception Captured"
+    assert message["properties"] == {"exception_type": "E"}
+
+
+def test_a_collector_gets_the_whole_error() -> None:
+    """As it gets one of PostHog's SDKs: a collector stores both alike."""
+    message = {
+        "type": "exception_event",
+        "messageId": "0195500a-1111-7000-8000-000000000031",
+        "timestamp": "2026-03-01T10:20:30.123Z",
+        "anonymousId": "a",
+        "exceptions": ERROR,
+        "level": "fatal",
+        "fingerprint": "cart",
+        "steps": [{"message": "cart loaded", "properties": {"n": 1}}],
+        "properties": {"order": 7, "$process_person_profile": False},
+        "context": {"ip": "203.0.113.7"},
+    }
+    record = Record(
+        1, Kind.EXCEPTION_EVENT, 0, 0, json.dumps(message, separators=(",", ":")).encode()
+    )
+    collector = SegmentDialect("http://h", "K", whole_exceptions=True)
+    ours = receive(json.loads(collector.encode(record).wire))
+    posthog = PostHogDialect("http://h", "phc", system={})
+    theirs = receive_posthog(json.loads(posthog.encode(record).wire))
+    assert ours["properties"]["$exception_list"] == ERROR
+    del theirs["context"]["library"]
+    assert ours == theirs
+
+
 @pytest.mark.parametrize(
     ("kind", "payload", "reason"),
     [
@@ -210,6 +288,7 @@ def test_a_create_alias_becomes_an_alias() -> None:
         (Kind.CAPTURE, b'{"messageId":"m","event":"E"}', "rejected"),
         (Kind.GROUP_IDENTIFY, b'{"messageId":"m","groupType":"t"}', "rejected"),
         (Kind.CREATE_ALIAS, b'{"messageId":"m","distinctId":"u"}', "rejected"),
+        (Kind.EXCEPTION_EVENT, b'{"messageId":"m","userId":"u","exceptions":3}', "malformed"),
         (99, b'{"messageId":"m"}', "malformed"),
     ],
 )

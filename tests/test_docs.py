@@ -47,8 +47,8 @@ PAGES = [
 PUBLIC = """
     Address Alias App Block Callback Campaign Capture Client Clock ClosedError Collector Company
     Config ConfigError Context CreateAlias DeliveryError Destination DestinationLedger Device
-    Dreamdata Ecommerce Evaluation FieldError Flags FlagSettings FlagSnapshot Group GroupIdentify
-    Identify Integrations JournalError Ledger Location Message MessageTooLargeError
+    Dreamdata Ecommerce Evaluation ExceptionEvent FieldError Flags FlagSettings FlagSnapshot Group
+    GroupIdentify Identify Integrations JournalError Ledger Location Message MessageTooLargeError
     MissingExtraError Network OperatingSystem Page PageInfo PenstockError PostHog Product
     Properties QueueFullError Referrer Request Response Retry RudderStack Scope scoped Screen
     ScreenInfo Segment SerializationError ShutdownError Tls Track Traits Transport TransportError

@@ -21,6 +21,7 @@ from penstock.messages import (
     Alias,
     Capture,
     CreateAlias,
+    ExceptionEvent,
     Group,
     GroupIdentify,
     Identify,
@@ -49,6 +50,10 @@ LEAST: list[tuple[Message, dict[str, Any]]] = [
     (
         CreateAlias(distinct_id="d1", alias="d2"),
         {"type": "create_alias", "distinctId": "d1", "alias": "d2"},
+    ),
+    (
+        ExceptionEvent(user_id="u1", exceptions=[{"type": "KeyError"}]),
+        {"type": "exception_event", "userId": "u1", "exceptions": [{"type": "KeyError"}]},
     ),
 ]
 EACH = pytest.mark.parametrize(
@@ -322,6 +327,74 @@ def test_an_anonymous_capture_is_not_personless() -> None:
 
 
 # -- opening -----------------------------------------------------------------------------------
+
+
+def test_an_exception_event_has_all_that_is_known_of_the_error() -> None:
+    """Under the neutral names, and its groups among the properties."""
+    entry = {"type": "KeyError", "value": "'sku'"}
+    steps = [{"message": "cart loaded"}]
+    message = ExceptionEvent(
+        anonymous_id="a1",
+        exceptions=(entry,),
+        level="fatal",
+        source="python.sys_excepthook",
+        fingerprint="cart",
+        properties={"items": 3},
+        groups={"company": "acme"},
+        steps=steps,
+        release_id="r",
+        trace_id="t",
+        span_id="s",
+        event="Exception Captured",
+    )
+    assert message.neutral() == {
+        "type": "exception_event",
+        "anonymousId": "a1",
+        "exceptions": [entry],
+        "level": "fatal",
+        "source": "python.sys_excepthook",
+        "fingerprint": "cart",
+        "releaseId": "r",
+        "traceId": "t",
+        "spanId": "s",
+        "event": "Exception Captured",
+        "steps": steps,
+        "properties": {"items": 3, "$groups": {"company": "acme"}},
+    }
+
+
+def test_properties_cannot_replace_what_is_told_of_the_error() -> None:
+    """Acceptance 9: PostHog would read them as the error, and lose the event over a wrong type."""
+    foul = {
+        "$exception_list": [],
+        "$exception_level": 3,
+        "$exception_issue_id": "x",
+        "$debug_images": [],
+        "$cymbal_errors": [],
+        "$exception_fingerprint": ["a", "list"],
+    }
+    kept = {"$issue_name": "Payment", "order": 7, 3: "odd"}
+    message = ExceptionEvent(user_id="u", exceptions=[{"type": "E"}], properties={**foul, **kept})
+    assert message.neutral()["properties"] == kept
+    named = ExceptionEvent(
+        user_id="u", exceptions=[{"type": "E"}], properties={"$exception_fingerprint": "mine"}
+    )
+    assert named.neutral()["properties"] == {"$exception_fingerprint": "mine"}
+
+
+def test_an_error_of_nobody_is_personless() -> None:
+    """As a capture without an id."""
+    message = ExceptionEvent(exceptions=[{"type": "E"}])
+    _, neutral, _ = opened(message)
+    assert UUID(neutral["anonymousId"])
+    assert neutral["properties"] == {"$process_person_profile": False}
+
+
+@pytest.mark.parametrize("exceptions", [(), [{}], [{"type": 3}], ["E"], "E", {"type": "E"}, 3])
+def test_an_exception_event_needs_an_exception(exceptions: Any) -> None:
+    """Each with a type; anything else would cost the event at PostHog."""
+    place = refused(ExceptionEvent(user_id="u", exceptions=exceptions))
+    assert place[:2] == ("ExceptionEvent", "exceptions")
 
 
 @EACH

@@ -26,6 +26,8 @@ class Kind(IntEnum):
     GROUP_IDENTIFY = 8
     #: PostHog's own call: both ids as the vendor's SDKs send them, see docs/dialects.md.
     CREATE_ALIAS = 9
+    #: An error with its causes and their stacks.
+    EXCEPTION_EVENT = 10
 
     @property
     def wire(self) -> str:

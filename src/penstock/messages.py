@@ -9,7 +9,7 @@ plain dicts, other mappings or the catalogues of `penstock.fields`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime  # noqa: TC003 - msgspec resolves a Struct's annotations
 from typing import Any, ClassVar, TypeAlias, TypeGuard
 from uuid import UUID
@@ -367,8 +367,122 @@ class CreateAlias(_Message, kw_only=True):
         }
 
 
+class ExceptionEvent(_OfSomeone, kw_only=True):
+    """
+    An error with its causes and their stacks; `Client.capture_exception` makes these.
+
+    Attributes:
+        exceptions: The error first, then what led to it, each in the shape that
+            docs/error-tracking.md has: ``{"type", "value", "module", "mechanism", "stacktrace"}``.
+        level: ``fatal``, ``error``, ``warning``, ``info`` or ``debug``.
+        source: The hook that saw it, as in ``python.sys_excepthook``.
+        fingerprint: Errors with the same one are grouped; the tool decides otherwise.
+        properties: Facts of the event: a plain dict or `Properties`.
+        groups: ``{group type: group key}``, for PostHog.
+        steps: What happened before, oldest first: ``{"message", "timestamp", "properties"}``.
+        release_id: The id of a release, for PostHog; a UUID.
+        trace_id: Of the trace it happened in, 32 hex digits.
+        span_id: Of the span, 16 hex digits.
+        event: Its name where it is sent as a track call.
+
+    Without any id the event is personless.
+
+    .. versionadded:: 0.1
+    """
+
+    kind: ClassVar[Kind] = Kind.EXCEPTION_EVENT
+
+    exceptions: Sequence[Data] = ()
+    level: str | None = None
+    source: str | None = None
+    fingerprint: str | None = None
+    properties: Data | None = None
+    groups: Data | None = None
+    steps: Sequence[Data] = ()
+    release_id: str | None = None
+    trace_id: str | None = None
+    span_id: str | None = None
+    event: str | None = None
+
+    def body(self) -> dict[str, Any]:
+        """
+        See `_Message.body`.
+
+        Properties that PostHog reads as part of the error itself are left out: one of the wrong
+        type would cost the event.
+        """
+        neutral: dict[str, Any] = {"type": self.kind.wire}
+        user = _checks.optional_id(self.user_id, "ExceptionEvent", "user_id")
+        anonymous = _checks.optional_id(self.anonymous_id, "ExceptionEvent", "anonymous_id")
+        _put_set(neutral, userId=user, anonymousId=anonymous)
+        neutral["exceptions"] = _told_of("exceptions", self.exceptions, "type")
+        if not neutral["exceptions"]:
+            raise FieldError("ExceptionEvent", "exceptions", None, "must not be empty")
+        for field, wire in _EXCEPTION_TEXTS.items():
+            text = _checks.optional_text(getattr(self, field), "ExceptionEvent", field)
+            _put_set(neutral, **{wire: text})
+        steps = _told_of("steps", self.steps, "message")
+        _put_set(neutral, steps=steps or None)
+        properties = self._properties()
+        if user is None and anonymous is None:
+            properties.setdefault("$process_person_profile", False)
+        _put_set(neutral, properties=properties or None)
+        return neutral
+
+    def _properties(self) -> dict[str, Any]:
+        given = {} if self.properties is None else self.properties
+        properties = dict(_checks.mapping(given, "ExceptionEvent", "properties"))
+        for name in [name for name in properties if _is_of_the_error(name, properties[name])]:
+            del properties[name]
+        return _put_mapping(properties, "$groups", self.groups, "ExceptionEvent", "groups")
+
+
+#: ``{field: its neutral name}`` of an `ExceptionEvent`'s texts.
+_EXCEPTION_TEXTS = {
+    "level": "level",
+    "source": "source",
+    "fingerprint": "fingerprint",
+    "release_id": "releaseId",
+    "trace_id": "traceId",
+    "span_id": "spanId",
+    "event": "event",
+}
+
+
+def _told_of(field: str, value: object, needed: str) -> list[Data]:
+    """
+    A copy of a list of objects, each with a text that it cannot do without.
+
+    Raises:
+        FieldError: It is something else.
+    """
+    found: list[Any] = list(value) if isinstance(value, list | tuple) else [None]
+    if all(isinstance(one, Mapping) and isinstance(one.get(needed), str) for one in found):
+        return found
+    reason = f"must be a list of mappings with a {needed}, which is a str"
+    raise FieldError("ExceptionEvent", field, value, reason)
+
+
+def _is_of_the_error(name: object, value: object) -> bool:
+    """Whether PostHog reads this property as part of an error, or overwrites it."""
+    if not isinstance(name, str):
+        return False
+    if name == "$exception_fingerprint":
+        return not isinstance(value, str)
+    return name.startswith("$exception_") or name in {"$debug_images", "$cymbal_errors"}
+
+
 Message: TypeAlias = (
-    Identify | Track | Page | Screen | Group | Alias | Capture | GroupIdentify | CreateAlias
+    Identify
+    | Track
+    | Page
+    | Screen
+    | Group
+    | Alias
+    | Capture
+    | GroupIdentify
+    | CreateAlias
+    | ExceptionEvent
 )
 """What `Client.enqueue` takes."""
 
@@ -376,6 +490,10 @@ Message: TypeAlias = (
 def is_message(value: object) -> TypeGuard[_Message]:
     """Whether *value* is one of ours; it is not asked itself."""
     return issubclass(type(value), _Message) and hasattr(type(value), "kind")
+
+
+#: Kinds that need no id: they get a random one.
+_PERSONLESS = frozenset({Kind.CAPTURE, Kind.EXCEPTION_EVENT})
 
 
 def opened(message: object) -> tuple[Kind, dict[str, Any], dict[str, Any]]:
@@ -393,7 +511,7 @@ def opened(message: object) -> tuple[Kind, dict[str, Any], dict[str, Any]]:
         reason = "messages with custom types cannot be enqueued; expected Track, Identify, ..."
         raise FieldError("Message", "message", message, reason)
     neutral = message.body()
-    if message.kind is Kind.CAPTURE and not neutral.keys() & {"userId", "anonymousId"}:
+    if message.kind in _PERSONLESS and not neutral.keys() & {"userId", "anonymousId"}:
         neutral["anonymousId"] = str(uuid4())
     return message.kind, neutral, message.common()
 
@@ -405,3 +523,8 @@ def _put_mapping(
     if value is not None:
         target[wire] = _checks.mapping(value, type_name, field)
     return target
+
+
+def _put_set(target: dict[str, Any], **values: object) -> None:
+    """Put what is not None under its wire name."""
+    target |= {name: value for name, value in values.items() if value is not None}

@@ -17,13 +17,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from msgspec import structs
 
 from penstock import _checks
-from penstock.messages import Capture, Page, Screen, Track, is_message
+from penstock.messages import Capture, ExceptionEvent, Page, Screen, Track, is_message
 from penstock.values._shapes import FAILED, contained, table_of, type_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from penstock.messages import Message
+
+
+#: What the scope's properties describe.
+_WITH_PROPERTIES = (Track, Page, Screen, Capture, ExceptionEvent)
 
 
 class Scope(NamedTuple):
@@ -53,8 +57,8 @@ def scoped(
     Args:
         user_id: The known person the request is about.
         anonymous_id: The unknown device the request comes from.
-        properties: Added to the properties of track, page, screen and capture; an event's own
-            win.
+        properties: Added to the properties of track, page, screen, capture and exception events;
+            an event's own win.
         context: Added to the context of every event; an event's own wins.
         fresh: Start empty instead of inheriting the scope around.
 
@@ -111,7 +115,7 @@ def within(scope: Scope, message: Message) -> Message:
             inherited = {"distinct_id": scope.user_id if known else scope.anonymous_id}
         else:
             inherited = {}
-    if isinstance(message, Track | Page | Screen | Capture) and scope.properties is not None:
+    if isinstance(message, _WITH_PROPERTIES) and scope.properties is not None:
         own = message.properties
         if own is not None:
             own = _checks.mapping(own, message.kind.title, "properties")

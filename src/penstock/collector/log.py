@@ -35,7 +35,7 @@ from penstock.journal.record import HEADER, HEADER_BYTES, MAGIC, checksum, seal,
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: The record kind of a whole request; message kinds are 1 to 9.
+#: The record kind of a whole request; message kinds are all below 64.
 REQUEST = 64
 LANE_PREFIX = "lane-"
 MAKING_PREFIX = "new-"

@@ -97,6 +97,8 @@ class Destination:
     key_field: ClassVar[str] = "write_key"
     #: Whether it routes further by itself, so that it gets events not meant for it alone.
     is_cdp: ClassVar[bool] = True
+    #: Whether it has a place for an error with its stacks.
+    takes_exceptions: ClassVar[bool] = False
     dialect_name: ClassVar[str] = "segment"
     defaults: ClassVar[Limits] = Limits(250, 5.0, 32_768, 500_000)
     #: Codings the vendor's server can read.

@@ -33,6 +33,7 @@ class Collector(Destination):
 
     __slots__ = ()
     dialect_name = "collector"
+    takes_exceptions = True
     defaults = Limits(250, 5.0, 32_768, 500_000, compression="gzip")
     codecs = ("gzip", "deflate", "zstd", "br")
 
@@ -49,4 +50,4 @@ class Collector(Destination):
     def _make_dialect(self) -> Dialect:
         from penstock.dialects.segment import SegmentDialect
 
-        return SegmentDialect(self.endpoint, self._key)
+        return SegmentDialect(self.endpoint, self._key, whole_exceptions=True)

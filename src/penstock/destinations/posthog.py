@@ -62,6 +62,7 @@ class PostHog(Destination):
     __slots__ = ()
     key_field = "api_key"
     is_cdp = False
+    takes_exceptions = True
     dialect_name = "posthog"
     defaults = Limits(100, 5.0, 500_000, 500_000)
     codecs = ("gzip", *_V1_CODECS)

@@ -5,6 +5,8 @@ PostHog's own calls as Segment-family messages.
 They are read as what they would be on PostHog's wire, by the table that also serves a collector:
 an event named ``$pageview`` becomes a page, ``$identify`` an identify, any other a track, and
 what PostHog keeps in ``$``-properties moves to where the family has it, mostly the context.
+An exception event has no counterpart there either, and is no event of the family's size: it
+becomes a track call with its essentials.
 """
 
 from __future__ import annotations
@@ -20,6 +22,12 @@ from penstock.kinds import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+#: What an exception event is called as a track call that names none.
+DEFAULT_EXCEPTION_EVENT = "Exception Captured"
+#: What of a frame goes into such a call.
+_FRAME = ("filename", "function", "module", "lineno")
 
 
 class _Call(msgspec.Struct, rename="camel"):
@@ -38,15 +46,23 @@ class _Call(msgspec.Struct, rename="camel"):
     traits: dict[str, Any] = {}
     distinct_id: str = ""
     alias: str = ""
+    exceptions: list[dict[str, Any]] = []
+    level: str = ""
 
 
 _decode = msgspec.json.Decoder(_Call).decode
 _encode = msgspec.json.Encoder().encode
 
 
-def segment_message(kind: int, payload: bytes) -> bytes:
+def segment_message(kind: int, payload: bytes, *, whole_exceptions: bool = False) -> bytes:
     """
     A PostHog-native neutral message in Segment's JSON.
+
+    Args:
+        kind: One of PostHog's own, or an exception event.
+        payload: Neutral JSON.
+        whole_exceptions: Send all of an exception event, as PostHog's SDKs would; it becomes a
+            track call with the essentials otherwise.
 
     Raises:
         Unencodable: It is not neutral JSON, or lacks an id the other vendor needs.
@@ -55,7 +71,11 @@ def segment_message(kind: int, payload: bytes) -> bytes:
 
     try:
         call = _decode(payload)
-        message = receive(_EVENTS[Kind(kind)](call), group_type="")
+        if whole_exceptions and kind == Kind.EXCEPTION_EVENT:
+            event = _whole_exception(call, payload)
+        else:
+            event = _EVENTS[Kind(kind)](call)
+        message = receive(event, group_type="")
     except (msgspec.MsgspecError, KeyError, ValueError) as error:
         reason = f"{type(error).__name__} in a record of kind {kind}"
         raise Unencodable("malformed", reason) from None
@@ -96,10 +116,48 @@ def _create_alias(call: _Call) -> dict[str, Any]:
     return {"event": "$create_alias", "distinct_id": call.distinct_id, "properties": properties}
 
 
+def _exception(call: _Call) -> dict[str, Any]:
+    """The essentials; the innermost frame of the application stands for the stacks."""
+    first = call.exceptions[0] if call.exceptions else {}
+    told = {
+        "exception_type": first.get("type"),
+        "exception_message": first.get("value"),
+        "exception_level": call.level or None,
+        "exception_handled": _member(first.get("mechanism"), "handled"),
+        "exception_frame": _top_frame(call.exceptions),
+    }
+    call.properties |= {name: value for name, value in told.items() if value is not None}
+    call.event = call.event or DEFAULT_EXCEPTION_EVENT
+    return _capture(call)
+
+
+def _whole_exception(call: _Call, payload: bytes) -> dict[str, Any]:
+    from penstock.dialects._posthog_exception import read_told
+
+    call.properties |= {**read_told(payload).posthog(), "$exception_list": call.exceptions}
+    call.event = "$exception"
+    return _capture(call)
+
+
+def _top_frame(exceptions: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Where the error is, in the application's own code if it was there at all."""
+    for entry in exceptions:
+        frames = _member(entry.get("stacktrace"), "frames") or []
+        for frame in reversed(frames):
+            if _member(frame, "in_app") is True:
+                return {name: frame[name] for name in _FRAME if frame.get(name) is not None}
+    return None
+
+
+def _member(value: object, name: str) -> Any:
+    return value.get(name) if isinstance(value, dict) else None
+
+
 _EVENTS: dict[Kind, Callable[[_Call], dict[str, Any]]] = {
     Kind.CAPTURE: _capture,
     Kind.GROUP_IDENTIFY: _group_identify,
     Kind.CREATE_ALIAS: _create_alias,
+    Kind.EXCEPTION_EVENT: _exception,
 }
 
 

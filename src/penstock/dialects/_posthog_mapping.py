@@ -14,6 +14,7 @@ import msgspec
 
 from penstock.dialects._posthog_context import derived, read_context
 from penstock.dialects._posthog_draft import Draft, draft_of
+from penstock.dialects._posthog_exception import put_exception
 from penstock.dialects._posthog_identity import (
     check_id,
     mark_identity,
@@ -42,6 +43,7 @@ PAGE_NAMES = {"url": "$current_url", "path": "$pathname", "referrer": "$referrer
 _PAGE_ONLY = ("title", "search")
 
 _CAPTURE = Kind.CAPTURE.value
+_EXCEPTION = Kind.EXCEPTION_EVENT.value
 
 
 class Message(msgspec.Struct, rename="camel"):
@@ -91,6 +93,7 @@ class Mapping:
             Kind.CAPTURE: _named,
             Kind.GROUP_IDENTIFY: _group_identify,
             Kind.CREATE_ALIAS: _create_alias,
+            Kind.EXCEPTION_EVENT: _exception,
         }
 
     def draft(self, record: Record) -> Draft:
@@ -109,6 +112,8 @@ class Mapping:
             if message.context:
                 self._add_context(draft, bytes(message.context))
             apply(message, draft)
+            if record.kind == _EXCEPTION:
+                put_exception(draft, record.payload)
             if draft.fields is not None:
                 _add_derived(draft)
         except msgspec.MsgspecError as error:
@@ -165,6 +170,10 @@ def _blank(message: Message) -> Draft:
 def _named(_: Message, draft: Draft) -> None:
     if not draft.event:
         raise Unencodable("malformed", "no event name")
+
+
+def _exception(_: Message, draft: Draft) -> None:
+    draft.event = "$exception"
 
 
 def _identify(message: Message, draft: Draft) -> None:

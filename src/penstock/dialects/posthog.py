@@ -32,7 +32,9 @@ properties, timestamp and message id. These exceptions are PostHog's own:
 * An anonymous id equal to the user id is lost on identify. An empty ``traits`` object is none.
 * A group type equal to the default one comes back as no type.
 * ``capture`` comes back as ``track``, ``group_identify`` as ``group``, ``create_alias`` as
-  ``alias``; a track call with one of PostHog's event names (``$pageview``) as what that means.
+  ``alias``, an exception event as the ``track`` of one: event ``$exception``, its fields as the
+  properties they are at PostHog, type and message of the first entry beside them; a track call
+  with one of PostHog's event names (``$pageview``) as what that means.
 * V1 carries ``$process_person_profile`` and the like as booleans and text: ``"true"`` comes back
   as ``true``, and what is neither is dropped. NUL in an id comes back as U+FFFD.
 """

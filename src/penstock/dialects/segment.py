@@ -54,20 +54,24 @@ class SegmentDialect:
     Args:
         endpoint: Base URL without a trailing slash; may have a path.
         write_key: The source's key.
+        whole_exceptions: Send all of an exception event: for a collector, which stores it as it
+            would one of PostHog's.
     """
 
     name = "segment"
     verbatim_below = FIRST_NATIVE
 
-    def __init__(self, endpoint: str, write_key: str) -> None:
+    def __init__(self, endpoint: str, write_key: str, *, whole_exceptions: bool = False) -> None:
         self._url = f"{endpoint}/v1/batch"
         self._headers = basic_headers(write_key)
+        self._whole_exceptions = whole_exceptions
 
     def encode(self, record: Record) -> Encoded:
         """The record's own bytes; PostHog's own calls by the table in docs/dialects.md."""
         if record.kind < FIRST_NATIVE:
             return Encoded(record.payload)
-        return Encoded(segment_message(record.kind, record.payload))
+        whole = self._whole_exceptions
+        return Encoded(segment_message(record.kind, record.payload, whole_exceptions=whole))
 
     def body_bytes(self, count: int, wire_bytes: int) -> int:
         """Exact length of the body with *count* messages of *wire_bytes* in all."""
