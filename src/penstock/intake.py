@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 import weakref
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -55,6 +56,8 @@ _BLOCK_TICK_S = 0.005
 _SURELY_SMALL = 3
 #: Encoding stops at so many times the largest limit: no dialect halves a message.
 _MORE = 2
+#: Why the last event that this thread or task brought was refused; for those who must know.
+REFUSAL: ContextVar[str] = ContextVar("penstock_refusal", default="")
 _TITLES = {int(kind): kind.title for kind in Kind}
 _PAGE = _fork.PAGE
 _time_ns = time.time_ns
@@ -351,6 +354,7 @@ class Intake:
 
     def _refuse(self, reason: str, message: dict[str, Any] | bytes, detail: str) -> None:
         """Count an accepted event as dead for all before it became a record, and tell of it."""
+        REFUSAL.set(reason)
         self._open_engine().lane.refuse(reason)
         callback = self.config.callback
         if callback is None:

@@ -54,11 +54,14 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
         accepted: Calls that returned, each counted once however many destinations it has.
         destinations: ``{destination name: DestinationLedger}``.
         coerced: Values this client changed because JSON cannot carry them, ``{reason: count}``.
+        exceptions: What this client did with the errors it saw, ``{what: count}``: ``captured``,
+            ``duplicate``, ``rate_limited``, ``filtered``, ``oversize``.
     """
 
     accepted: int = 0
     destinations: dict[str, DestinationLedger] = {}
     coerced: dict[str, int] = {}
+    exceptions: dict[str, int] = {}
 
     @property
     def delivered(self) -> int:
@@ -94,6 +97,7 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
                 for name in names
             },
             coerced=merged(self.coerced, other.coerced),
+            exceptions=merged(self.exceptions, other.exceptions),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -105,6 +109,7 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
             "dead": self.dead,
             "balanced": self.balanced,
             "coerced": self.coerced,
+            "exceptions": self.exceptions,
             "destinations": {
                 name: msgspec.to_builtins(account) for name, account in self.destinations.items()
             },
