@@ -35,7 +35,11 @@ LAYERS = [
     {"config", "scope", "_log", "_fork", "_runtimes"},
     {"dialects", "journal", "transport"},
     {"destinations", "delivery"},
-    {"client", "intake", "flags", "_coercions", "_flag_calls", "_waiting", *penstock.__all__},
+    {
+        *("client", "intake", "_coercions", "_waiting", "_capturing", "_flag_calls"),
+        *("error_tracking", "flags"),
+        *penstock.__all__,
+    },
     {"cli", "__main__", "collector", "importing", "testing", "pytest_plugin"},
 ]
 #: Packages of the extras: only the parts that need them import them, and the rest never at the top.

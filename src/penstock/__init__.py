@@ -29,6 +29,9 @@ if TYPE_CHECKING:
         Segment,
         Webhook,
     )
+    from penstock.error_tracking import (
+        ErrorTracking,
+    )
     from penstock.errors import (
         ClosedError,
         ConfigError,
@@ -122,6 +125,7 @@ _HOMES = {
         "Segment",
         "Webhook",
     ),
+    "penstock.error_tracking": ("ErrorTracking",),
     "penstock.errors": (
         "ClosedError",
         "ConfigError",
@@ -231,6 +235,7 @@ __all__ = [
     "Dreamdata",
     "Ecommerce",
     "Evaluation",
+    "ErrorTracking",
     "ExceptionEvent",
     "FieldError",
     "FlagSettings",

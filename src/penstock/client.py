@@ -16,7 +16,9 @@ import msgspec
 from uuid_utils import uuid7
 
 from penstock import _checks, _fork
+from penstock._capturing import Capturing
 from penstock._flag_calls import FlagCalls
+from penstock._log import WARNING
 from penstock._waiting import in_thread
 from penstock.config import ENV_URL, Config
 from penstock.intake import Intake
@@ -77,7 +79,7 @@ class Common(TypedDict, total=False):
     historical: bool
 
 
-class Client(FlagCalls, Intake):
+class Client(FlagCalls, Intake, Capturing):
     """
     Sends events to one or more destinations; an accepted event survives this process.
 
@@ -445,6 +447,9 @@ class Client(FlagCalls, Intake):
             properties = with_flags(
                 self, distinct_id, properties, groups, flags, send_feature_flags
             )
+        if event == "$exception":
+            text = "capture() of $exception makes no issue at PostHog: use capture_exception()"
+            self._log.say(WARNING, "$exception", text)
         return self.enqueue(
             Capture(
                 event="" if event is None else event,
@@ -534,7 +539,10 @@ class Client(FlagCalls, Intake):
         """
         if self._engine is None:
             return Ledger()
-        return msgspec.structs.replace(self._engine.ledger(), coerced=self._coercions.counts())
+        coerced, exceptions = self._coercions.counts(), self.error_counts()
+        return msgspec.structs.replace(
+            self._engine.ledger(), coerced=coerced, exceptions=exceptions
+        )
 
     def flush(self, timeout: float | None = None) -> Ledger:
         """
@@ -569,6 +577,7 @@ class Client(FlagCalls, Intake):
         """
         if "flags" in self.__dict__:
             self.flags.close()
+        self.close_error_tracking()
         self.shut(FLUSH_TIMEOUT_S if timeout is None else timeout)
         return self.ledger()
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Mapping, Sequence
 
+    from penstock.error_tracking import ErrorTracking
     from penstock.errors import DeliveryError
     from penstock.flags.shared import DefinitionsCache
     from penstock.transport import Transport
@@ -244,6 +245,7 @@ class Config:
         new_id: Makes message ids, for tests; UUIDv7 by default.
         before_send: A hook, or several in order, over every event.
         flags: How feature flags are found; see `FlagSettings`.
+        error_tracking: What is sent of errors, and which; `ErrorTracking` by default.
         strict: Raise where data would be coerced, dropped for size, or refused by a full
             journal.
         disabled: Do nothing at all; ``PENSTOCK_DISABLED=1`` does the same.
@@ -280,6 +282,7 @@ class Config:
         | None
     ) = None
     flags: FlagSettings | None = None
+    error_tracking: ErrorTracking | None = None
     strict: bool = False
     disabled: bool = False
 
