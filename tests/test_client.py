@@ -531,6 +531,30 @@ def test_calls_while_another_thread_closes_end_in_one_of_two_ways(sent: MemoryTr
     assert ledger.accepted == len(outcomes) == ledger.delivered
 
 
+@pytest.mark.parametrize("place", ["coercions", "log"])
+def test_what_interrupts_a_call_may_make_the_same_call(make: Any, place: str) -> None:
+    """A finaliser or a signal handler runs between any two steps, also where a lock is held."""
+    client = make()
+
+    class Interrupted(dict[str, Any]):
+        """Stands for the step in between."""
+
+        def get(self, *args: Any) -> Any:
+            vars(owner)[name] = dict(self)
+            client.track("u1", "from a finaliser", {"odd": object()})
+            return super().get(*args)
+
+    owner, name = {
+        "coercions": (client._coercions, "_counts"),
+        "log": (client._log, "_last"),
+    }[place]
+    setattr(owner, name, Interrupted())
+    worker = threading.Thread(target=client.track, args=("u1", "E", {"odd": object()}), daemon=True)
+    worker.start()
+    worker.join(timeout=10)
+    assert not worker.is_alive(), "it waits for itself"
+
+
 def test_a_catalogue_is_as_good_as_a_dict(make: Any, sent: MemoryTransport) -> None:
     """Typed properties arrive by their wire names."""
     client = make()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from threading import Lock
+from threading import RLock
 from typing import TYPE_CHECKING
 
 from penstock._log import WARNING
@@ -28,7 +28,7 @@ class Coercions:
         self._log = log
         self._tell = getattr(callback, "coerced", None)
         self._strict = strict
-        self._lock = Lock()
+        self._lock = RLock()  # a finaliser or a signal handler may track in between
         self._counts: dict[str, int] = {}
 
     def note(self, coercion: Coercion) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import suppress
-from threading import Lock
+from threading import RLock
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -34,7 +34,7 @@ class Log:
 
     def __init__(self, logger: logging.Logger | None, *, verbose: bool) -> None:
         self._logger = logger
-        self._lock = Lock()
+        self._lock = RLock()  # a finaliser or a signal handler may speak in between
         self._last: dict[str, float] = {}
         self._held: dict[str, int] = {}
         self.verbose = verbose
