@@ -115,13 +115,14 @@ def _roots_of(project_root: str | None) -> tuple[str, ...]:
     """
     Directories with a separator at their end: ``/srv/app`` is no prefix of ``/srv/application``.
 
-    Without one given: the current directory, and the one of the program that was started.
+    Without one given: the one of the program that was started, which is the same wherever it is
+    started from, and the current one.
     """
     if project_root is not None:
         found = [project_root]
     else:
         program = getattr(sys.modules.get("__main__"), "__file__", None)
-        found = [os.curdir, os.path.dirname(program)] if isinstance(program, str) else [os.curdir]  # noqa: PTH120 - as above
+        found = [os.path.dirname(program), os.curdir] if isinstance(program, str) else [os.curdir]  # noqa: PTH120 - as above
     try:
         real = [os.path.realpath(root or os.curdir) for root in found]
     except OSError:  # the current directory was removed

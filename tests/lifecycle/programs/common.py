@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from penstock import Client, Config, Segment
+from penstock import Client, Config, PostHog, Segment
 
 #: About 560 bytes as a Segment message: what `benchmarks` call the full event.
 PROPERTIES: dict[str, Any] = {
@@ -31,8 +31,10 @@ CONTEXT: dict[str, Any] = {
 
 
 def open_client(**settings: Any) -> Client:
-    """A Segment client for the sink; no settings means defaults."""
-    destination = Segment(os.environ["WRITE_KEY"], endpoint=os.environ["SINK"])
+    """A Segment client for the sink, or one of PostHog's; no settings means defaults."""
+    key, sink = os.environ["WRITE_KEY"], os.environ["SINK"]
+    is_posthog = os.environ.get("DIALECT") == "posthog"
+    destination = PostHog(key, sink) if is_posthog else Segment(key, endpoint=sink)
     return Client(destination, config=Config(**settings) if settings else None)
 
 

@@ -64,6 +64,17 @@ for url in (f"nowhere://{KEY}@host", f"segment://{KEY}@host:port", f"segment://{
 attempt(Segment, KEY, endpoint=f"https://{KEY}@host:port")
 attempt(Segment, f" {KEY}\n")
 attempt(PostHog, f"phx_{KEY}")
+client.add_step(SECRET, secret=SECRET)
+try:
+    int(SECRET)
+except ValueError as error:
+    client.capture_exception(error, properties={"secret": SECRET, "odd": object()})
+    client.capture_exception(error, user_id=[SECRET], properties=SECRET, level=SECRET)
+    client.capture_exception(SECRET, user_id=[SECRET], timestamp=SECRET, groups=SECRET)
+handler = client.install_logging("shop")
+handler.handle(logging.makeLogRecord({"name": "shop", "levelno": 40, "msg": SECRET, "x": SECRET}))
+client.capture("$exception", USER, {"secret": SECRET})
+show(repr(handler), client.error_tracker.counts())
 client.flush(timeout=4)
 report(client)
 client.close(timeout=1)
