@@ -11,7 +11,7 @@ import pytest
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 RUN = BENCHMARKS / "run.py"
 PARTS = (
-    "capture", "throughput", "memory", "imports", "interference", "leaving", "loss",
+    "capture", "throughput", "memory", "imports", "interference", "leaving", "loss", "errors",
     "collector_intake", "collector_store", "flags",
 )  # fmt: skip
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from sdks import NAMES as ORDER
 
 NAMES = (
-    "capture", "throughput", "memory", "imports", "interference", "leaving", "loss",
+    "capture", "throughput", "memory", "imports", "interference", "leaving", "loss", "errors",
     "collector_intake", "collector_store", "flags",
 )  # fmt: skip
 
