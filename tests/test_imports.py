@@ -143,6 +143,40 @@ def test_nothing_heavy_loads_before_the_first_send() -> None:
     assert not found.keys() & {"urllib3", "ssl", "http.client", "asyncio"}
 
 
+def test_error_tracking_loads_with_the_first_error() -> None:
+    """A client, its events and a name of error tracking's settings cost none of it."""
+    quiet = new_modules(
+        "from penstock import Client, Config, ErrorTracking, PostHog\n"
+        "tracking = ErrorTracking()\n"
+        "config = Config(journal=None, error_tracking=tracking)\n"
+        "client = Client(PostHog('KEY'), config=config)\n"
+        "client.ledger()"
+    )
+    loaded = {name for name in quiet if name.startswith("penstock.error_tracking")}
+    assert loaded == {
+        "penstock.error_tracking",
+        "penstock.error_tracking.settings",
+        "penstock.error_tracking.types",
+    }
+    assert not quiet.keys() & {"logging", "sysconfig"}
+    plain = new_modules(
+        "from penstock import Client, Config, PostHog\n"
+        "client = Client(PostHog('KEY'), config=Config(journal=None))"
+    )
+    assert not [name for name in plain if name.startswith("penstock.error_tracking")]
+
+
+def test_the_first_error_loads_no_logging_and_no_network() -> None:
+    """It may come at any moment, also while a program imports."""
+    found = new_modules(
+        "from penstock import Client, Config, PostHog\n"
+        "client = Client(PostHog('KEY'), config=Config(journal=None))\n"
+        "assert client.capture_exception(ValueError('x'))\n"
+        "client.install_exception_hooks()"
+    )
+    assert not found.keys() & {"logging", "asyncio", "urllib3", "ssl", "http.client"}
+
+
 def test_the_plugin_imports_nothing_of_penstock() -> None:
     """A test suite that never uses Penstock pays for one module of it."""
     found = new_modules("import penstock.pytest_plugin")

@@ -23,6 +23,8 @@ from penstock import (
     DestinationLedger,
     Dreamdata,
     Evaluation,
+    ErrorTracking,
+    ExceptionEvent,
     FieldError,
     Flags,
     FlagSettings,
@@ -40,11 +42,13 @@ from penstock import (
     Webhook,
 )
 from penstock.flags.openfeature import PenstockProvider
+from penstock.error_tracking.logging_handler import ExceptionLogHandler
 from penstock.testing import CapturedEvent, CountingIds, FakeClock, MemoryClient, captured_client
 from penstock.transport import Request, Response, Transport
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from penstock.error_tracking import Hint
 
 
 class Callback:
@@ -115,6 +119,29 @@ def calls(client: Client) -> None:
     client.track("u1", "A", timestamp=1.0)  # type: ignore[arg-type]
     client.track("u1", "A", revenue=1)  # type: ignore[call-arg]
     client.alias("u1", "a1")  # type: ignore[call-arg]
+
+
+def redact(event: dict[str, Any], hint: Hint) -> dict[str, Any] | None:
+    return None if "log_record" in hint else event
+
+
+def errors_told(client: Client) -> None:
+    tracking = ErrorTracking(
+        project_root=Path("/srv/app"),
+        ignore_exceptions=[KeyError, "shop.errors.Expected"],
+        sample_rate=lambda hint: 1.0 if hint.get("request") else 0.5,
+        before_send=redact,
+    )
+    Config(error_tracking=tracking)
+    ErrorTracking(source_lines=7)  # type: ignore[call-arg]
+    assert_type(client.capture_exception(), str | None)
+    assert_type(client.capture_exception(ValueError("x"), user_id="u1", level="fatal"), str | None)
+    client.capture_exception(ValueError("x"), users="u1")  # type: ignore[call-arg]
+    client.install_exception_hooks(threading=False, unraisable=True)
+    assert_type(client.install_logging("shop", level="WARNING"), ExceptionLogHandler)
+    client.add_step("cart loaded", items=3)
+    assert_type(client.enqueue(ExceptionEvent(exceptions=[{"type": "KeyError"}])), str)
+    assert_type(client.ledger().exceptions, dict[str, int])
 
 
 def messages(client: Client) -> None:
