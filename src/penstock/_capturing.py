@@ -144,12 +144,12 @@ class Capturing:
             found = self.__dict__.setdefault("_error_tracker", made)
         return found
 
-    def error_counts(self) -> dict[str, int]:
+    def _error_counts(self) -> dict[str, int]:
         """What became of the errors that were brought, for `Client.ledger`."""
         found: Tracker | None = self.__dict__.get("_error_tracker")
         return {} if found is None else found.counts()
 
-    def close_error_tracking(self) -> None:
+    def _close_error_tracking(self) -> None:
         """Take out every hook and handler, for `Client.close`."""
         found: Tracker | None = self.__dict__.get("_error_tracker")
         if found is not None:

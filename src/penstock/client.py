@@ -539,7 +539,7 @@ class Client(FlagCalls, Intake, Capturing):
         """
         if self._engine is None:
             return Ledger()
-        coerced, exceptions = self._coercions.counts(), self.error_counts()
+        coerced, exceptions = self._coercions.counts(), self._error_counts()
         return msgspec.structs.replace(
             self._engine.ledger(), coerced=coerced, exceptions=exceptions
         )
@@ -577,7 +577,7 @@ class Client(FlagCalls, Intake, Capturing):
         """
         if "flags" in self.__dict__:
             self.flags.close()
-        self.close_error_tracking()
+        self._close_error_tracking()
         self.shut(FLUSH_TIMEOUT_S if timeout is None else timeout)
         return self.ledger()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -248,6 +249,7 @@ def test_anything_can_be_told_like_an_exception(
 def test_the_current_exception_is_the_default(errors: Errors) -> None:
     """As in logging; outside of a handler there is nothing to capture."""
     assert errors.capture() is None
+    assert errors.capture(sys.exc_info()) is None
     try:
         raise ValueError("current")
     except ValueError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import logging
 import sys
 import threading
 from types import SimpleNamespace
@@ -159,6 +160,27 @@ def test_what_was_there_is_called_even_if_capturing_fails(
     with pytest.raises(KeyboardInterrupt):
         uncaught(ValueError("x"))
     assert len(seen) == 1
+
+
+def test_a_closed_client_installs_nothing(errors: Errors, seen: list[Any]) -> None:
+    """Nobody would take its hooks out again."""
+    before = sys.excepthook
+    errors.client.close()
+    errors.client.install_exception_hooks()
+    handler = errors.client.install_logging("shop.closed")
+    assert sys.excepthook is before
+    assert handler not in logging.getLogger("shop.closed").handlers
+    assert seen == []
+
+
+def test_odd_arguments_of_a_hook_are_passed_on(errors: Errors, seen: list[Any]) -> None:
+    """Programs call hooks by hand, and not always right."""
+    errors.client.install_exception_hooks(unraisable=True)
+    sys.excepthook(None, None, None)  # type: ignore[arg-type]
+    with pytest.raises(AttributeError):  # of the hook that was there before
+        threading.excepthook(3)  # type: ignore[arg-type]
+    assert len(seen) == 1
+    assert errors.events == []
 
 
 # -- threads -----------------------------------------------------------------------------------
@@ -340,8 +362,6 @@ def test_an_error_in_logging_hook_and_middleware_is_one_event(
     errors: Errors, seen: list[Any]
 ) -> None:
     """Acceptance 7: the same object, wherever it passes."""
-    import logging
-
     errors.client.install_exception_hooks()
     errors.client.install_logging()
     error = raised(ValueError("x"))

@@ -168,7 +168,6 @@ def test_the_time_is_the_records(errors: Errors, logger: logging.Logger) -> None
     record.created = 1_772_360_430.123
     logger.handle(record)
     record.created = float("nan")
-    vars(record).pop("_penstock_seen")
     logger.handle(record)
     assert errors.events[0]["timestamp"] == "2026-03-01T10:20:30.123Z"
     assert len(errors.events) == 2
@@ -302,6 +301,15 @@ def test_one_record_is_one_event_wherever_it_is_seen(errors: Errors) -> None:
     errors.client.install_logging(top)
     errors.client.install_logging("shop")
     logging.getLogger("shop.checkout").error("x")
+    assert len(errors.events) == 1
+
+
+def test_a_record_is_left_as_it_was(errors: Errors, handler: ExceptionLogHandler) -> None:
+    """Other handlers print or pickle all that is in it."""
+    record = logging.LogRecord("shop", logging.ERROR, __file__, 1, "x", (), None)
+    before = set(vars(record))
+    handler.handle(record)
+    assert set(vars(record)) == before
     assert len(errors.events) == 1
 
 

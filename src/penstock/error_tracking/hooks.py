@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -69,14 +70,18 @@ class Link:
 
     def _run(self, *arguments: Any) -> None:
         try:
-            found = self._place.read(*arguments) if self.subscribers else None
-            if found is not None:
-                for subscriber in self.subscribers:
-                    subscriber.capture(*found)
+            with suppress(Exception):  # whatever we are called with, it is not our error to raise
+                self._tell(arguments)
         finally:
             following = self.following()
             if callable(following):
                 following(*arguments)
+
+    def _tell(self, arguments: tuple[Any, ...]) -> None:
+        found = self._place.read(*arguments) if self.subscribers else None
+        if found is not None:
+            for subscriber in self.subscribers:
+                subscriber.capture(*found)
 
     def following(self) -> Any:
         """What is called next: links of ours that nobody needs any more are passed over."""

@@ -31,7 +31,6 @@ IGNORED: Final = (
 )
 #: How the threads that deliver are called.
 _OUR_THREADS = "penstock-"
-_SEEN = "_penstock_seen"
 _more_ignored: set[str] = set()
 
 
@@ -45,9 +44,13 @@ def ignore_logger(*patterns: str) -> None:
 
 
 class _Inside(threading.local):
-    """Whether this thread is in a handler: what the program's functions log there is not heard."""
+    """What this thread does in handlers."""
 
-    now = False
+    def __init__(self) -> None:
+        #: Whether it is in one: what the program's functions log there is not heard.
+        self.now = False
+        #: ``{owner: the last record that a client had}``; places and times, not the records.
+        self.last: dict[str, tuple[int, float]] = {}
 
 
 _INSIDE = _Inside()
@@ -157,11 +160,17 @@ class ExceptionLogHandler(logging.Handler):
         patterns = (*self._ignored, *_more_ignored)
         if any(fnmatchcase(record.name, pattern) for pattern in patterns):
             return False
-        seen = vars(record).setdefault(_SEEN, set())  # it may reach two handlers of one client
-        if self._tracker in seen:
-            return False
-        seen.add(self._tracker)
-        return True
+        return not self._was_seen(record)
+
+    def _was_seen(self, record: logging.LogRecord) -> bool:
+        """
+        Whether another handler of the same client had it just before.
+
+        A note on the record itself would be printed by formatters and pickled by other handlers.
+        """
+        mark = (id(record), record.created)
+        before, _INSIDE.last[self._tracker.owner] = _INSIDE.last.get(self._tracker.owner), mark
+        return before == mark
 
     def _take(self, record: logging.LogRecord) -> None:
         if record.levelno < self._event_level:

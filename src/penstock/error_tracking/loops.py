@@ -31,22 +31,25 @@ class LoopHook:
 
     def _run(self, loop: AbstractEventLoop, context: dict[str, Any]) -> None:
         try:
-            error, tracker = context.get("exception"), self._tracker
-            if tracker is not None and isinstance(error, BaseException):
-                tracker.capture(
-                    error,
-                    {
-                        "level": "error",
-                        "mechanism_type": "onunhandledrejection",
-                        "handled": False,
-                        "source": "python.asyncio_exception_handler",
-                    },
-                )
+            with suppress(Exception):  # whatever we are called with, it is not our error to raise
+                self._tell(context.get("exception"))
         finally:
             if self._previous is None:
                 loop.default_exception_handler(context)
             else:
                 self._previous(loop, context)
+
+    def _tell(self, error: object) -> None:
+        if self._tracker is not None and isinstance(error, BaseException):
+            self._tracker.capture(
+                error,
+                {
+                    "level": "error",
+                    "mechanism_type": "onunhandledrejection",
+                    "handled": False,
+                    "source": "python.asyncio_exception_handler",
+                },
+            )
 
     def captures_for(self, tracker: Tracker) -> bool:
         """Whether this handler, or one it calls, captures for *tracker*."""

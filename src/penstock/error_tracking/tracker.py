@@ -88,7 +88,8 @@ class Tracker:
         self._is_open = is_open
         self._builder = Builder(self.settings, client)
         self._filters = Filters(self.settings.ignore_exceptions, self.settings.sample_rate)
-        self._owner = uuid4().hex
+        #: Tells this client's marks from another's.
+        self.owner = uuid4().hex
         self._installed: list[Installed] = []
         self._hooked_places: set[Place] = set()
         self._takers = _takers(client, self.settings)
@@ -99,7 +100,7 @@ class Tracker:
         self._pid = os.getpid()
         clock = self._client.config.clock
         monotonic = time.monotonic if clock is None else clock.monotonic
-        self._marks = Marks(self._owner, monotonic)
+        self._marks = Marks(self.owner, monotonic)
         self._limiter = Limiter(monotonic)
         self._lock = threading.RLock()
         self._counts = dict.fromkeys(_COUNTED, 0)
@@ -175,7 +176,7 @@ class Tracker:
     def _subject_of(self, error: object) -> Subject | None:
         if isinstance(error, Subject):
             return error
-        if error is None:
+        if error is None or _is_nothing(error):
             error = sys.exc_info()[1]
             if error is None:
                 text = "capture_exception() without an error outside of an except block"
@@ -321,8 +322,10 @@ class Tracker:
             self.keep(Subscription(place, self, interactive=interactive))
 
     def keep(self, installed: Installed) -> None:
-        """Take *installed* out again when the client is closed."""
+        """Take *installed* out again when the client is closed: at once if it is."""
         self._installed.append(installed)
+        if not self._is_open():
+            self.close()
 
     def close(self) -> None:
         """Take out every hook and handler that was installed for this client."""
@@ -332,6 +335,11 @@ class Tracker:
                 self._installed.pop().uninstall()
             except Exception as failure:  # noqa: BLE001 - the border, as in `capture`
                 self._say_failed(failure)
+
+
+def _is_nothing(error: object) -> bool:
+    """Whether this is what `sys.exc_info` returns where there is no exception."""
+    return type(error) is tuple and len(error) > 0 and all(part is None for part in error)
 
 
 def _takers(client: Client, settings: ErrorTracking) -> bool:
