@@ -12,7 +12,7 @@ from penstock.error_tracking.places import Places
 from penstock.error_tracking.scrubbing import Masker
 from penstock.error_tracking.source import Source
 from penstock.error_tracking.steps import MAX_BYTES, current_steps
-from penstock.error_tracking.text import Failed, class_module, class_name, contained
+from penstock.error_tracking.text import Failed, class_module, class_name, contained, is_a
 from penstock.error_tracking.trimming import MAX_EVENT, trimmed
 from penstock.messages import ExceptionEvent
 from penstock.scope import CURRENT
@@ -96,9 +96,8 @@ class Builder:
             options: What the caller said of it.
             suppressed: Errors of its kind that the rate limit held back before it.
         """
-        mechanism = options.get("mechanism_type") or "generic"
-        handled = options.get("handled", True)
-        entries, omitted = self._entries.of(subject, mechanism, handled=handled)
+        mechanism = options["mechanism_type"]
+        entries, omitted = self._entries.of(subject, mechanism, handled=options["handled"])
         trace_id, span_id = _span()
         return ExceptionEvent(
             exceptions=entries,
@@ -149,12 +148,15 @@ class Builder:
         """The context that the event will have from around it."""
         scope = CURRENT.get()
         around = None if scope is None else scope.context
-        return {**(self._client.config.default_context or {}), **(around or {})}
+        merged = contained(
+            lambda: {**(self._client.config.default_context or {}), **(around or {})}
+        )
+        return {} if isinstance(merged, Failed) else merged
 
     def _app_version(self) -> str | None:
         app = self._context().get("app")
-        version = app.get("version") if isinstance(app, dict) else None
-        return version if isinstance(version, str) and version else None
+        version = app.get("version") if is_a(app, dict) else None
+        return version if is_a(version, str) and version else None
 
     def fit(self, neutral: dict[str, Any]) -> bool:
         """
@@ -171,8 +173,8 @@ class Builder:
         return trimmed(neutral["exceptions"], lambda: size() <= self._limit) or size() <= MAX_EVENT
 
 
-def _level(name: object) -> str | None:
-    return LEVELS.get(name.lower()) if isinstance(name, str) else None
+def _level(name: str | None) -> str | None:
+    return None if name is None else LEVELS.get(name.lower())
 
 
 def _excluded(client: Client, settings: ErrorTracking) -> dict[str, bool] | None:

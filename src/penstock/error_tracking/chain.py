@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from penstock.error_tracking.text import is_a
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -67,7 +69,7 @@ def _children(error: BaseException, parent: int) -> Iterator[_Reached]:
         context = _context(error)
         if context is not None:
             yield context, parent, "context"
-    if isinstance(error, BaseExceptionGroup):
+    if is_a(error, BaseExceptionGroup):
         group: Any = error
         for member in _members(group):
             yield member, parent, "member"

@@ -12,6 +12,7 @@ from penstock.error_tracking.text import (
     clean,
     clean_bytes,
     contained,
+    is_a,
     text_of,
 )
 from penstock.error_tracking.variables import Budget
@@ -71,15 +72,15 @@ def subject_of(thing: object) -> Subject:
     Args:
         thing: An exception, an exception class, ``(type, value, traceback)``, or anything else.
     """
-    if isinstance(thing, BaseException):
+    if is_a(thing, BaseException):
         return Subject(thing)
-    if isinstance(thing, tuple) and len(thing) == 3:  # noqa: PLR2004 - what `sys.exc_info` returns
+    if is_a(thing, tuple) and len(thing) == 3:  # noqa: PLR2004 - what `sys.exc_info` returns
         kind, value, trace = thing
-        if isinstance(value, BaseException):
+        if is_a(value, BaseException):
             return Subject(value, trace=trace)
-        if isinstance(kind, type) and issubclass(kind, BaseException):
+        if is_a(kind, type) and issubclass(kind, BaseException):
             return _of_class(kind)._replace(trace=trace)
-    if isinstance(thing, type) and issubclass(thing, BaseException):
+    if is_a(thing, type) and issubclass(thing, BaseException):
         return _of_class(thing)
     text = text_of(thing)
     kind = type(thing)
@@ -183,8 +184,8 @@ def message_of(error: BaseException) -> str:
     if not text:
         text = _said_elsewhere(error)
     notes = contained(lambda: object.__getattribute__(error, "__dict__").get("__notes__"))
-    if isinstance(notes, list):
-        text = "\n".join([text, *(str.__str__(note) for note in notes if isinstance(note, str))])
+    if is_a(notes, list):
+        text = "\n".join([text, *(str.__str__(note) for note in notes if is_a(note, str))])
     return text
 
 
@@ -192,7 +193,7 @@ def _said_elsewhere(error: BaseException) -> str:
     """Web frameworks' errors have ``detail``, old ones ``message``."""
     for name in ("message", "detail"):
         said = contained(getattr, error, name)
-        if isinstance(said, str) and said:
+        if is_a(said, str) and said:
             return str.__str__(said)
     return ""
 

@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final
 
 from penstock.error_tracking import records
-from penstock.error_tracking.text import Failed, contained
+from penstock.error_tracking.text import Failed, contained, is_a
 from penstock.error_tracking.tracker import BUSY
 from penstock.scope import CURRENT
 
@@ -217,7 +217,7 @@ class ExceptionLogHandler(logging.Handler):
     def _properties(self, record: logging.LogRecord) -> dict[str, Any]:
         extra = records.extra_of(record, self._tracker.masker, self._most_extra)
         given = _asked(self._properties_fn, record)
-        return {**extra, **(given if isinstance(given, dict) else {}), **records.fields_of(record)}
+        return {**extra, **(given if is_a(given, dict) else {}), **records.fields_of(record)}
 
     def _user_id(self, record: logging.LogRecord) -> Any:
         if self._user_id_fn is None:

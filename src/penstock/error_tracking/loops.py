@@ -6,6 +6,8 @@ import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from penstock.error_tracking.text import is_a
+
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
@@ -40,7 +42,7 @@ class LoopHook:
                 self._previous(loop, context)
 
     def _tell(self, error: object) -> None:
-        if self._tracker is not None and isinstance(error, BaseException):
+        if self._tracker is not None and is_a(error, BaseException):
             self._tracker.capture(
                 error,
                 {

@@ -13,7 +13,7 @@ from collections import OrderedDict
 from itertools import count
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from penstock.error_tracking.text import FAILED, contained
+from penstock.error_tracking.text import FAILED, contained, is_a
 from penstock.scope import CURRENT
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class Marks:
             if kept is not None:
                 return kept[1]
         found = contained(_marks_on, error)
-        values = found.get(self._owner) if isinstance(found, dict) else None
+        values = found.get(self._owner) if is_a(found, dict) else None
         return Mark(*values) if isinstance(values, tuple) and len(values) == len(FIELDS) else None
 
 
@@ -109,7 +109,7 @@ FIELDS = Mark._fields
 
 def _marks_on(error: BaseException) -> dict[str, tuple[object, ...]]:
     found = object.__getattribute__(error, "__dict__").get(ATTRIBUTE)
-    return found if isinstance(found, dict) else {}
+    return found if is_a(found, dict) else {}
 
 
 def boundary_number() -> int | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from penstock.error_tracking.entries import Subject
 from penstock.error_tracking.stack import current_sites
-from penstock.error_tracking.text import Failed, contained, text_of
+from penstock.error_tracking.text import Failed, contained, is_a, text_of
 from penstock.error_tracking.variables import plain_of
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _LEVELS = ((50, "fatal"), (40, "error"), (30, "warning"), (20, "info"))
 
 def level_of(number: object) -> str:
     """The tools' word for a level number."""
-    if not isinstance(number, int):
+    if not is_a(number, int):
         return "error"
     return next((word for least, word in _LEVELS if number >= least), "debug")
 
@@ -39,13 +39,13 @@ def error_of(record: logging.LogRecord) -> object:
     It is in ``exc_info``, is the message itself, or is the only exception among the arguments.
     """
     info: Any = record.exc_info
-    if isinstance(info, tuple) and len(info) == 3 and isinstance(info[1], BaseException):  # noqa: PLR2004 - type, value, traceback
+    if is_a(info, tuple) and len(info) == 3 and is_a(info[1], BaseException):  # noqa: PLR2004 - type, value, traceback
         return info
-    if isinstance(record.msg, BaseException):
+    if is_a(record.msg, BaseException):
         return record.msg
     arguments: Any = record.args
-    if isinstance(arguments, tuple):
-        errors = [one for one in arguments if isinstance(one, BaseException)]
+    if is_a(arguments, tuple):
+        errors = [one for one in arguments if is_a(one, BaseException)]
         return errors[0] if len(errors) == 1 else None
     return None
 
@@ -53,7 +53,7 @@ def error_of(record: logging.LogRecord) -> object:
 def message_of(record: logging.LogRecord) -> str:
     """The text of a record; its template where its arguments do not fit it."""
     text = contained(record.getMessage)
-    return text if isinstance(text, str) else template_of(record)
+    return text if is_a(text, str) else template_of(record)
 
 
 def template_of(record: logging.LogRecord) -> str:
@@ -75,7 +75,7 @@ def subject_of_message(
         return stack_of(record) if attach_stack else []
 
     return Subject(
-        name=kind if isinstance(kind, str) and kind else template or "Log",
+        name=kind if is_a(kind, str) and kind else template or "Log",
         value=message_of(record),
         sites=sites,
         key=(record.name, template, record.pathname, record.funcName),
@@ -102,7 +102,7 @@ def fields_of(record: logging.LogRecord) -> dict[str, Any]:
         "thread_name": record.threadName,
         "process_name": record.processName,
     }
-    return {name: value for name, value in fields.items() if isinstance(value, str | int)}
+    return {name: value for name, value in fields.items() if is_a(value, str) or is_a(value, int)}
 
 
 def extra_of(record: logging.LogRecord, masker: Masker | None, most: int) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from penstock.error_tracking.entries import Subject
 from penstock.error_tracking.records import level_of
 from penstock.error_tracking.stack import current_sites
+from penstock.error_tracking.text import is_a
 from penstock.error_tracking.variables import plain_of
 
 if TYPE_CHECKING:
@@ -87,9 +88,9 @@ class StructlogProcessor:
 
 def error_of(info: object) -> object:
     """The exception that ``exc_info`` is about: itself, a tuple, or the current one if true."""
-    if isinstance(info, BaseException):
+    if is_a(info, BaseException):
         return info
-    if isinstance(info, tuple) and len(info) == 3 and isinstance(info[1], BaseException):  # noqa: PLR2004 - type, value, traceback
+    if is_a(info, tuple) and len(info) == 3 and is_a(info[1], BaseException):  # noqa: PLR2004 - type, value, traceback
         return info
     return sys.exc_info()[1] if info is True or info == 1 else None
 

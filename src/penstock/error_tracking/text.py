@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeGuard, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+T = TypeVar("T")
 
 #: Stands for half an emoji, and for NUL, which PostHog's store does not take.
 REPLACEMENT: Final = "\ufffd"
@@ -16,6 +18,11 @@ class Failed:
 
 
 FAILED: Final = Failed()
+
+
+def is_a(value: object, kind: type[T]) -> TypeGuard[T]:
+    """`isinstance` by the type alone; the other asks the object, which may raise."""
+    return issubclass(type(value), kind)
 
 
 def contained(function: Callable[..., Any], *arguments: object) -> Any:

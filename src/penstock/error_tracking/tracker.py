@@ -25,9 +25,11 @@ from penstock.error_tracking.filters import Filters
 from penstock.error_tracking.hooks import Subscription
 from penstock.error_tracking.limiter import Limiter
 from penstock.error_tracking.marks import Marks
+from penstock.error_tracking.options import cleaned
 from penstock.error_tracking.settings import ErrorTracking
 from penstock.error_tracking.stack import traceback_of
 from penstock.error_tracking.steps import add_step
+from penstock.error_tracking.text import is_a
 from penstock.errors import ClosedError, FieldError
 from penstock.intake import REFUSAL
 from penstock.messages import opened
@@ -118,7 +120,7 @@ class Tracker:
             return None
         BUSY.now = True
         try:
-            return self._capture(error, options)
+            return self._capture(error, cleaned(options))
         except _Declined as declined:
             self._count(declined.what)
             return declined.event_id
@@ -166,7 +168,7 @@ class Tracker:
         Raises:
             _Declined: So is this one.
         """
-        if not self.settings.rate_limit or options.get("mechanism_type", "generic") == "generic":
+        if not self.settings.rate_limit or options["mechanism_type"] == "generic":
             return 0
         suppressed = self._limiter.admit(self._builder.kind_of(subject))
         if suppressed is None:
@@ -174,7 +176,7 @@ class Tracker:
         return suppressed
 
     def _subject_of(self, error: object) -> Subject | None:
-        if isinstance(error, Subject):
+        if is_a(error, Subject):
             return error
         if error is None or _is_nothing(error):
             error = sys.exc_info()[1]

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from penstock.error_tracking.scrubbing import REDACTED, TOO_LONG
-from penstock.error_tracking.text import Failed, class_module, class_name, clean, contained
+from penstock.error_tracking.text import Failed, class_module, class_name, clean, contained, is_a
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -202,11 +202,11 @@ def _pairs(value: Any, kind: type) -> list[tuple[Any, Any]] | None:
     if issubclass(kind, dict):
         found = contained(lambda: list(dict.items(value))[:MAX_ITEMS])
         return [] if isinstance(found, Failed) else found
-    if issubclass(kind, tuple) and isinstance(_own(kind, "_fields"), tuple):
+    if issubclass(kind, tuple) and is_a(_own(kind, "_fields"), tuple):
         fields = _own(kind, "_fields")
         return list(zip(fields, tuple.__iter__(value), strict=False))[:MAX_ITEMS]
     fields = _own(kind, "__dataclass_fields__")
-    if isinstance(fields, dict):
+    if is_a(fields, dict):
         return [(name, _stored(value, kind, name)) for name in list(fields)[:MAX_ITEMS]]
     return None
 
@@ -230,7 +230,7 @@ def _own(kind: type, name: str) -> Any:
 def _stored(value: Any, kind: type, name: str) -> Any:
     """A dataclass's field where it is stored, in a slot or in its dictionary; no code is run."""
     slot = _own(kind, name)
-    if isinstance(slot, MemberDescriptorType):
+    if is_a(slot, MemberDescriptorType):
         found = contained(slot.__get__, value)
     else:
         found = contained(lambda: object.__getattribute__(value, "__dict__")[name])
