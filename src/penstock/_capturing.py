@@ -112,7 +112,7 @@ class Capturing:
 
         from penstock.error_tracking.logging_handler import ExceptionLogHandler
 
-        handler = ExceptionLogHandler(self.error_tracker, level, **options)
+        handler = ExceptionLogHandler(self, level, **options)  # type: ignore[arg-type]
         named = logger is None or isinstance(logger, str)
         handler.attach(logging.getLogger(logger) if named else logger)  # type: ignore[arg-type]
         self.error_tracker.keep(handler)

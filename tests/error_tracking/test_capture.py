@@ -501,6 +501,8 @@ def test_an_event_is_cut_to_what_its_destination_takes(
     ledger = errors.client.flush()
     assert (ledger.delivered, ledger.dead) == (1, {})
     assert errors.entries[0]["type"] == "ZeroDivisionError"
+    omitted = errors.event["properties"].get("exception_frames_omitted", 0)
+    assert omitted == 46 - sum(len(e["stacktrace"]["frames"]) for e in errors.entries[:2])
     if limit > 150_000:
         assert traits(errors.entries)[:3] == (True, True, True)
 

@@ -23,7 +23,7 @@ NAMES = sorted(ExceptionOptions.__annotations__)
 CLIENT = MemoryClient(
     PostHog("phc"), error_tracking=ErrorTracking(local_variables=True, rate_limit=False)
 )
-HANDLER = ExceptionLogHandler(CLIENT.error_tracker, logging.DEBUG, capture_extra=True)
+HANDLER = ExceptionLogHandler(CLIENT, logging.DEBUG, capture_extra=True)
 
 
 @st.composite

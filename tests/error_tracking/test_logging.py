@@ -326,7 +326,7 @@ def test_a_flood_of_records_is_held_back(errors: Errors, logger: logging.Logger)
 )
 def test_some_loggers_are_not_listened_to(errors: Errors, name: str) -> None:
     """Ours, those of what delivers, and those the program names."""
-    handler = ExceptionLogHandler(errors.client.error_tracker, ignore_loggers=["noisy.*"])
+    handler = ExceptionLogHandler(errors.client, ignore_loggers=["noisy.*"])
     record = logging.LogRecord(name, logging.ERROR, __file__, 1, "x", (), None)
     handler.handle(record)
     assert errors.events == []

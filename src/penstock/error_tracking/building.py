@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from penstock.client import Client
     from penstock.error_tracking.entries import Subject
     from penstock.error_tracking.settings import ErrorTracking
-    from penstock.error_tracking.types import ExceptionOptions
+    from penstock.error_tracking.types import Entry, ExceptionOptions
 
 #: ``{how a program may call a level: how the tools do}``
 LEVELS: Final = {
@@ -34,6 +34,8 @@ LEVELS: Final = {
     "notice": "info",
     "trace": "debug",
 }
+#: The property that says how many calls are not told.
+OMITTED: Final = "exception_frames_omitted"
 #: Bytes that a dialect adds to an event: names, ids, the host's system.
 _ENVELOPE = 4096
 #: Of an event, a fourth may be steps: they are not cut, and stacks say more.
@@ -134,7 +136,7 @@ class Builder:
         facts = {
             "environment": self._environment,
             "release": self._release or self._app_version(),
-            "exception_frames_omitted": omitted or None,
+            OMITTED: omitted or None,
             "exceptions_suppressed": suppressed or None,
         }
         own = {name: value for name, value in facts.items() if value is not None}
@@ -170,7 +172,17 @@ class Builder:
         def size() -> int:
             return len(encode({"context": around, **neutral})) + _ENVELOPE
 
-        return trimmed(neutral["exceptions"], lambda: size() <= self._limit) or size() <= MAX_EVENT
+        entries = neutral["exceptions"]
+        before = _frames_in(entries)
+        fits = trimmed(entries, lambda: size() <= self._limit) or size() <= MAX_EVENT
+        if lost := before - _frames_in(entries):
+            properties = neutral.setdefault("properties", {})
+            properties[OMITTED] = properties.get(OMITTED, 0) + lost
+        return fits
+
+
+def _frames_in(entries: list[Entry]) -> int:
+    return sum(len(one["stacktrace"]["frames"]) for one in entries if "stacktrace" in one)
 
 
 def _level(name: str | None) -> str | None:

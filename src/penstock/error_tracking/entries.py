@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from penstock.error_tracking.chain import chain_of
@@ -19,7 +20,6 @@ from penstock.error_tracking.variables import Budget
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
-    from types import TracebackType
 
     from penstock.error_tracking.chain import Link
     from penstock.error_tracking.frames import Frames
@@ -74,8 +74,9 @@ def subject_of(thing: object) -> Subject:
     """
     if is_a(thing, BaseException):
         return Subject(thing)
-    if is_a(thing, tuple) and len(thing) == 3:  # noqa: PLR2004 - what `sys.exc_info` returns
-        kind, value, trace = thing
+    if is_a(thing, tuple) and tuple.__len__(thing) == 3:  # noqa: PLR2004 - what `sys.exc_info` returns
+        kind, value, trace = tuple.__iter__(thing)
+        trace = trace if is_a(trace, TracebackType) else None
         if is_a(value, BaseException):
             return Subject(value, trace=trace)
         if is_a(kind, type) and issubclass(kind, BaseException):

@@ -15,6 +15,8 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from penstock.error_tracking.text import contained, is_a
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -130,8 +132,8 @@ class Subscription:
 
 def link_of(hook: object) -> Link | None:
     """The link that *hook* is the function of; None for a foreign one."""
-    found = getattr(hook, "__self__", None)
-    return found if isinstance(found, Link) else None
+    found = contained(getattr, hook, "__self__", None)
+    return found if is_a(found, Link) else None
 
 
 def _read_uncaught(kind: Any, value: Any, trace: Any) -> tuple[object, ExceptionOptions]:
@@ -144,13 +146,13 @@ def _read_uncaught(kind: Any, value: Any, trace: Any) -> tuple[object, Exception
 
 
 def _read_thread(args: Any) -> tuple[object, ExceptionOptions]:
-    thread = args.thread
+    name = contained(lambda: args.thread.name)
     return (args.exc_type, args.exc_value, args.exc_traceback), {
         "level": "error",
         "mechanism_type": "onuncaughtexception",
         "handled": False,
         "source": "python.threading_excepthook",
-        "properties": {} if thread is None else {"thread_name": thread.name},
+        "properties": {"thread_name": name} if is_a(name, str) else {},
     }
 
 

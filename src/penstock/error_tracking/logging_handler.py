@@ -21,7 +21,7 @@ from penstock.scope import CURRENT
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from penstock.error_tracking.tracker import Tracker
+    from penstock.client import Client
     from penstock.error_tracking.types import ExceptionOptions
 
 #: Loggers that are not listened to: ours, and those of what may deliver.
@@ -65,7 +65,7 @@ class ExceptionLogHandler(logging.Handler):
     the place it was logged at.
 
     Args:
-        tracker: Captures for the client.
+        client: Takes the events.
         level: Records from this level on.
         user_id_fn: From a record to the user id, where the scope knows none.
         fingerprint_fn: From a record to the fingerprint.
@@ -87,7 +87,7 @@ class ExceptionLogHandler(logging.Handler):
 
     def __init__(
         self,
-        tracker: Tracker,
+        client: Client,
         level: int | str = logging.ERROR,
         *,
         user_id_fn: Callable[[logging.LogRecord], Any] | None = None,
@@ -106,7 +106,7 @@ class ExceptionLogHandler(logging.Handler):
         if step_level is not None:
             self.setLevel(step_level)
             self.setLevel(min(self.level, self._event_level))
-        self._tracker = tracker
+        self._tracker = client.error_tracker
         self._ignored = (*IGNORED, *ignore_loggers)
         self._user_id_fn = user_id_fn
         self._fingerprint_fn = fingerprint_fn

@@ -6,7 +6,7 @@ import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from penstock.error_tracking.text import is_a
+from penstock.error_tracking.text import contained, is_a
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -86,5 +86,5 @@ def install(loop: AbstractEventLoop | None, tracker: Tracker) -> None:
 
 def hook_of(handler: object) -> LoopHook | None:
     """The hook that *handler* is the function of; None for a foreign one."""
-    found = getattr(handler, "__self__", None)
-    return found if isinstance(found, LoopHook) else None
+    found = contained(getattr, handler, "__self__", None)
+    return found if is_a(found, LoopHook) else None
