@@ -28,7 +28,7 @@ KEPT_S: Final = 5.0
 KEPT: Final = 64
 
 _numbers = count(1)
-_set = BaseException.__dict__["__setattr__"]
+_set = BaseException.__setattr__
 
 
 class Mark(NamedTuple):

@@ -49,6 +49,10 @@ if TYPE_CHECKING:
 _COUNTED = ("captured", "duplicate", "rate_limited", "filtered", "oversize")
 
 
+#: Calls inside each other that capturing may take.
+ROOM = 100
+
+
 class _Declined(Exception):  # noqa: N818 - an outcome, not a fault
     """
     An error that is not captured.
@@ -131,6 +135,7 @@ class Tracker:
             BUSY.now = False
 
     def _capture(self, error: object, options: ExceptionOptions) -> str | None:
+        _check_room(ROOM)
         if self._pid != os.getpid():
             self._begin()
         subject = self._subject_of(error) if self._can_take() else None
@@ -337,6 +342,19 @@ class Tracker:
                 self._installed.pop().uninstall()
             except Exception as failure:  # noqa: BLE001 - the border, as in `capture`
                 self._say_failed(failure)
+
+
+def _check_room(calls: int) -> None:
+    """
+    See that the stack has room for *calls* calls.
+
+    Half an event would be worse than none: whoever sees the error further up captures it whole.
+
+    Raises:
+        RecursionError: It has not.
+    """
+    if calls:
+        _check_room(calls - 1)
 
 
 def _is_nothing(error: object) -> bool:
