@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+import os
 import random
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from raising import fall, raised
 
 from penstock import (
     Client,
+    ClosedError,
     Collector,
     Config,
     ConfigError,
@@ -651,6 +653,48 @@ def test_impossible_settings_are_refused(settings: dict[str, Any]) -> None:
     """When they are made, by name."""
     with pytest.raises(ConfigError, match=next(iter(settings))):
         ErrorTracking(**settings)
+
+
+def test_a_forked_child_counts_for_itself(errors: Errors) -> None:
+    """And is limited for itself: what the parent's threads held is not waited for."""
+    for _ in range(30):
+        errors.capture(ValueError("x"), mechanism_type="logger")
+    told, tell = os.pipe()
+    child = os.fork()
+    if child == 0:
+        errors.capture(ValueError("x"), mechanism_type="logger")
+        os.write(tell, repr(errors.client.error_tracker.counts()).encode())
+        os._exit(0)
+    os.close(tell)
+    os.waitpid(child, 0)
+    assert os.read(told, 100) == b"{'captured': 1}"
+    os.close(told)
+    assert errors.counts == {"captured": 20, "rate_limited": 10}
+
+
+def test_a_client_that_closes_meanwhile_is_no_error(
+    errors: Errors, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody takes the event, and there is nothing to say of it."""
+
+    def closed(*_: object, **__: object) -> str:
+        raise ClosedError
+
+    monkeypatch.setattr(errors.client, "accept", closed)
+    assert errors.capture(ValueError("x")) is None
+    assert caplog.records == []
+
+
+def test_a_step_that_cannot_be_told_is_no_error(errors: Errors) -> None:
+    """The program goes on."""
+
+    class Foul:
+        def __str__(self) -> str:
+            raise RuntimeError("foul")
+
+    errors.client.add_step(Foul())  # type: ignore[arg-type]
+    errors.capture(ValueError("x"))
+    assert "steps" not in errors.event
 
 
 def test_the_event_posthog_means_is_not_made_by_hand(caplog: pytest.LogCaptureFixture) -> None:

@@ -75,9 +75,8 @@ class Link:
             with suppress(Exception):  # whatever we are called with, it is not our error to raise
                 self._tell(arguments)
         finally:
-            following = self.following()
-            if callable(following):
-                following(*arguments)
+            if callable(self._previous):
+                self._previous(*arguments)
 
     def _tell(self, arguments: tuple[Any, ...]) -> None:
         found = self._place.read(*arguments) if self.subscribers else None
@@ -85,18 +84,11 @@ class Link:
             for subscriber in self.subscribers:
                 subscriber.capture(*found)
 
-    def following(self) -> Any:
-        """What is called next: links of ours that nobody needs any more are passed over."""
-        hook = self._previous
-        while (link := link_of(hook)) is not None and not link.subscribers:
-            hook = link._previous  # noqa: SLF001 - one of ours
-        return hook
-
     def leave(self, subscriber: Subscription) -> None:
         """Serve one fewer; the last one restores what was there, where that is possible."""
         self.subscribers = tuple(one for one in self.subscribers if one is not subscriber)
         if not self.subscribers and self._place.get() is self.function:
-            self._place.put(self.following())
+            self._place.put(self._previous)
 
 
 class Subscription:
