@@ -5,8 +5,10 @@ from __future__ import annotations
 import linecache
 import os
 import random
+import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -26,6 +28,7 @@ from penstock import (
     Segment,
     scoped,
 )
+from penstock.error_tracking import marks, steps
 from penstock.error_tracking.marks import ATTRIBUTE
 from penstock.error_tracking.trimming import trimmed
 from penstock.testing import MemoryClient
@@ -116,6 +119,15 @@ def test_a_wrong_argument_does_not_cost_the_error(errors: Errors, wrong: dict[st
     assert errors.entries[0]["value"] == "x"
 
 
+def test_a_strict_client_does_not_lose_the_error_either(
+    make_errors: Callable[..., Errors],
+) -> None:
+    """What it would raise for costs the properties."""
+    errors = make_errors({"strict": True})
+    assert errors.capture(ValueError("x"), properties={"odd": object()}) is not None
+    assert "odd" not in errors.event["properties"]
+
+
 def test_the_release_is_told(
     make_errors: Callable[..., Errors], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -180,8 +192,8 @@ def test_of_many_steps_the_latest_are_told(errors: Errors) -> None:
         errors.client.add_step(f"step {number}")
     errors.client.add_step("huge", text="x" * 100_000)
     errors.capture(ValueError("x"))
-    steps = errors.event["steps"]
-    assert [steps[0]["message"], steps[-1]["message"]] == ["step 50", "step 149"]
+    told = errors.event["steps"]
+    assert [told[0]["message"], told[-1]["message"]] == ["step 50", "step 149"]
     for number in range(100):
         errors.client.add_step(f"big {number}", text="x" * 1000)
     errors.capture(ValueError("y"))
@@ -232,6 +244,44 @@ def test_a_reused_exception_is_another_error_later(errors: Errors) -> None:
     assert errors.capture(error) == first
     errors.clock.advance(0.2)
     assert errors.capture(error) not in {None, first}
+
+
+def test_a_reused_exception_is_another_error_in_another_request(
+    errors: Errors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Acceptance 7: at once; and what leaves a request is still the error it was there."""
+    one, other = (SimpleNamespace(boundary=SimpleNamespace(state={})) for _ in range(2))
+    here: list[Any] = [one]
+    monkeypatch.setattr(marks, "CURRENT", SimpleNamespace(get=lambda: here[0]))
+    error = ValueError("singleton")
+    first = errors.capture(error, mechanism_type="middleware")
+    errors.clock.advance(60)
+    assert errors.capture(error) == first
+    here[0] = other
+    second = errors.capture(error)
+    assert second not in {None, first}
+    here[0] = None
+    assert errors.capture(error) == second
+    assert errors.counts == {"captured": 2, "duplicate": 2}
+
+
+def test_the_steps_of_a_request_are_its_own(
+    errors: Errors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever of its threads took them; those from outside are not told."""
+    request = SimpleNamespace(boundary=SimpleNamespace(state={}))
+    here: list[Any] = [None]
+    monkeypatch.setattr(steps, "CURRENT", SimpleNamespace(get=lambda: here[0]))
+    errors.client.add_step("outside")
+    here[0] = request
+    thread = threading.Thread(target=errors.client.add_step, args=("in a thread",))
+    thread.start()
+    thread.join()
+    errors.capture(ValueError("x"))
+    here[0] = None
+    errors.capture(ValueError("y"))
+    told = [[step["message"] for step in event["steps"]] for event in errors.events]
+    assert told == [["in a thread"], ["outside"]]
 
 
 def test_each_client_captures_for_itself(make_errors: Callable[..., Errors]) -> None:

@@ -30,7 +30,7 @@ from penstock.error_tracking.settings import ErrorTracking
 from penstock.error_tracking.stack import traceback_of
 from penstock.error_tracking.steps import add_step
 from penstock.error_tracking.text import is_a
-from penstock.errors import ClosedError, FieldError
+from penstock.errors import ClosedError, ValidationError
 from penstock.intake import REFUSAL
 from penstock.messages import opened
 from penstock.scope import CURRENT, within
@@ -216,9 +216,10 @@ class Tracker:
         event = self._builder.event(subject, options, suppressed)
         try:
             return self._accepted(event, subject, hint)
-        except FieldError as refusal:
-            text = "an error is captured without what capture_exception() was given: %s"
-            self._log().say(WARNING, "field", text, refusal)
+        except ValidationError as refusal:
+            text = "an error is captured without what capture_exception() was given: %s is wrong"
+            what = getattr(refusal, "field", type(refusal).__name__)
+            self._log().say(WARNING, "field", text, what)
             return self._accepted(self._builder.bare(event), subject, hint)
 
     def _accepted(self, event: ExceptionEvent, subject: Subject, hint: Hint) -> str | None:
