@@ -569,6 +569,21 @@ def test_an_event_that_no_cutting_makes_fit_is_dropped_and_counted(
     tiny = make_errors({"max_message_bytes": 300})
     assert tiny.capture(ValueError("x")) is None
     assert tiny.client.ledger().dead == {"too_large": 1}
+    assert tiny.counts == {"oversize": 1}
+
+
+def test_an_error_that_the_journal_had_no_room_for_may_come_again(
+    make_errors: Callable[..., Errors],
+) -> None:
+    """It is not marked: whoever sees it next may have more luck."""
+    errors = make_errors({"journal_max_bytes": 256 * 1024})
+    for _ in range(300):
+        errors.client.track("u1", "Fill", {"x": "x" * 1000})
+    error = ValueError("x")
+    assert errors.capture(error) is None
+    assert errors.counts == {"refused": 1}
+    errors.client.flush()
+    assert errors.capture(error) is not None
 
 
 # -- where to ----------------------------------------------------------------------------------

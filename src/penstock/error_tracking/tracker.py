@@ -46,7 +46,9 @@ if TYPE_CHECKING:
     from penstock.error_tracking.types import ExceptionOptions, Hint
     from penstock.messages import ExceptionEvent, Id
 
-_COUNTED = ("captured", "duplicate", "rate_limited", "filtered", "oversize")
+_COUNTED = ("captured", "duplicate", "rate_limited", "filtered", "oversize", "refused")
+#: ``{why an event was refused: how its error is counted}``; a full journal is another matter.
+_REFUSED = {"hook_dropped": "filtered", "hook_failed": "filtered", "too_large": "oversize"}
 
 
 #: Calls inside each other that capturing may take.
@@ -111,6 +113,11 @@ class Tracker:
         self._lock = threading.RLock()
         self._counts = dict.fromkeys(_COUNTED, 0)
 
+    def _begin_in_child(self) -> None:
+        """Wait for no lock that another thread of the parent held when it forked."""
+        if self._pid != os.getpid():
+            self._begin()
+
     # -- capturing -------------------------------------------------------------------------
 
     def capture(self, error: object, options: ExceptionOptions) -> str | None:
@@ -136,8 +143,7 @@ class Tracker:
 
     def _capture(self, error: object, options: ExceptionOptions) -> str | None:
         _check_room(ROOM)
-        if self._pid != os.getpid():
-            self._begin()
+        self._begin_in_child()
         subject = self._subject_of(error) if self._can_take() else None
         if subject is None:
             return None
@@ -237,8 +243,8 @@ class Tracker:
         event_id = self._client.accept(kind, neutral, scope, **common)
         if not event_id:
             return None  # closed meanwhile, or the visitor agreed to nothing
-        if REFUSAL.get():
-            raise _Declined("filtered")
+        if refusal := REFUSAL.get():
+            raise _Declined(_REFUSED.get(refusal, "refused"))
         self._mark(subject, event_id)
         self._count("captured")
         return event_id
@@ -274,8 +280,7 @@ class Tracker:
 
     def counts(self) -> dict[str, int]:
         """What became of the errors that were brought, ``{what: number}``; zeros are left out."""
-        with self._lock:
-            return {what: number for what, number in self._counts.items() if number}
+        return {what: number for what, number in self._counts.copy().items() if number}
 
     # -- beside ----------------------------------------------------------------------------
 
@@ -309,6 +314,7 @@ class Tracker:
             return
         BUSY.now = True
         try:
+            self._begin_in_child()
             if self.settings.rate_limit and self._limiter.admit(kind) is None:
                 self._count("rate_limited")
                 return

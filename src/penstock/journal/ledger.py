@@ -55,7 +55,7 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
         destinations: ``{destination name: DestinationLedger}``.
         coerced: Values this client changed because JSON cannot carry them, ``{reason: count}``.
         exceptions: What this client did with the errors it saw, ``{what: count}``: ``captured``,
-            ``duplicate``, ``rate_limited``, ``filtered``, ``oversize``.
+            ``duplicate``, ``rate_limited``, ``filtered``, ``oversize``, ``refused``.
     """
 
     accepted: int = 0
