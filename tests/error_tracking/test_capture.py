@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import linecache
 import os
 import random
 import threading
+import weakref
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -199,6 +201,44 @@ def test_of_many_steps_the_latest_are_told(errors: Errors) -> None:
     errors.capture(ValueError("y"))
     assert 25 < len(errors.events[1]["steps"]) < 35
     assert errors.events[1]["steps"][-1]["message"] == "big 99"
+
+
+@pytest.mark.parametrize("variables", [False, True])
+def test_nothing_is_kept_alive(make_errors: Callable[..., Errors], variables: bool) -> None:
+    """
+    Neither the error nor what its frames held: not even until the next collection.
+
+    Variables are another matter: before Python 3.13 a frame that still runs keeps what it was
+    asked for.
+    """
+    errors = make_errors(local_variables=variables)
+    alive: weakref.WeakSet[Any] = weakref.WeakSet()
+
+    class Order:
+        pass
+
+    def fail() -> None:
+        order = Order()
+        alive.add(order)
+        fall(3, order=order)
+
+    def meet() -> None:
+        try:
+            fail()
+        except LookupError as error:
+            errors.capture(error)
+            errors.capture(error, mechanism_type="logger")
+            errors.capture("and a message")
+
+    gc.disable()
+    try:
+        for _ in range(5):
+            meet()
+        if variables:
+            gc.collect()
+        assert len(alive) == 0
+    finally:
+        gc.enable()
 
 
 # -- what is captured --------------------------------------------------------------------------
