@@ -462,6 +462,23 @@ def test_the_sample_can_depend_on_the_error(make_errors: Callable[..., Errors]) 
     assert [errors.capture(kind()) is not None for kind in kinds] == [False, True, True]
 
 
+def test_threads_capture_at_once(errors: Errors) -> None:
+    """Each its own errors, none lost, none twice."""
+
+    def work(number: int) -> None:
+        for turn in range(50):
+            errors.capture(raised(lambda: fall(5)), properties={"who": number, "turn": turn})
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    told = {(e["properties"]["who"], e["properties"]["turn"]) for e in errors.events}
+    assert len(told) == len(errors.events) == 400
+    assert errors.counts == {"captured": 400}
+
+
 # -- how often ---------------------------------------------------------------------------------
 
 

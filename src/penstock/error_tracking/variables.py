@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from itertools import islice
 from math import isfinite
 from pathlib import PurePath
 from types import MemberDescriptorType
@@ -200,7 +201,7 @@ _READERS: tuple[tuple[type, Callable[[Any], Any]], ...] = (
 def _pairs(value: Any, kind: type) -> list[tuple[Any, Any]] | None:
     """Keys and values of what has them in itself; None for anything else."""
     if issubclass(kind, dict):
-        found = contained(lambda: list(dict.items(value))[:MAX_ITEMS])
+        found = contained(lambda: list(islice(dict.items(value), MAX_ITEMS)))
         return [] if isinstance(found, Failed) else found
     if issubclass(kind, tuple) and is_a(_own(kind, "_fields"), tuple):
         fields = _own(kind, "_fields")
@@ -214,7 +215,7 @@ def _pairs(value: Any, kind: type) -> list[tuple[Any, Any]] | None:
 def _items(value: Any, kind: type) -> list[Any] | None:
     for base in (list, tuple, set, frozenset):
         if issubclass(kind, base):
-            return [item for item, _ in zip(base.__iter__(value), range(MAX_ITEMS), strict=False)]
+            return list(islice(base.__iter__(value), MAX_ITEMS))
     return None
 
 
