@@ -28,6 +28,7 @@ from penstock import (
     PostHog,
     RudderStack,
     Segment,
+    Webhook,
     scoped,
 )
 from penstock.error_tracking import marks, steps
@@ -647,14 +648,18 @@ def test_an_error_that_the_journal_had_no_room_for_may_come_again(
 
 
 def test_errors_go_where_there_is_a_place_for_them() -> None:
-    """PostHog and collectors get them; others only as a track call, if that is wished."""
-    everywhere = (PostHog("phc"), Collector("c"), Segment("s"), RudderStack("r", "http://h"))
+    """PostHog, collectors and webhooks get them; others a track call, if that is wished."""
+    everywhere = (
+        *(PostHog("phc"), Collector("c"), Webhook("secret", "http://h/hook")),
+        *(Segment("s"), RudderStack("r", "http://h")),
+    )
     with MemoryClient(*everywhere) as client:
         client.capture_exception(ValueError("x"))
         accounts = client.flush().destinations
     assert {name: account.accepted for name, account in accounts.items()} == {
         "PostHog": 1,
         "Collector": 1,
+        "Webhook": 1,
         "Segment": 0,
         "RudderStack": 0,
     }

@@ -35,6 +35,7 @@ class Webhook(Destination):
     __slots__ = ()
     key_field = "secret"
     is_cdp = False
+    takes_exceptions = True
     dialect_name = "webhook"
     defaults = Limits(100, 5.0, 500_000, 1_000_000)
     codecs = ("gzip", "deflate", "zstd", "br")

@@ -50,8 +50,8 @@ class ErrorTracking:
         environment: As in ``production``; ``PENSTOCK_ENVIRONMENT`` by default.
         release_id: PostHog's id of the release, a UUID; ``POSTHOG_RELEASE_ID`` by default.
         exceptions_as_track: The name of a track call that tells of an error where there is no
-            place for one: ``"Exception Captured"``. None sends errors to PostHog and to
-            collectors only.
+            place for one: ``"Exception Captured"``. None sends errors to PostHog, collectors
+            and webhooks only.
 
     Raises:
         ConfigError: A value that can never work.
