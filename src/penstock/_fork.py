@@ -20,15 +20,17 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from uuid_utils import reseed_rng
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from penstock.intake import Intake
 
 Thing = TypeVar("Thing")
 
 _MADV_WIPEONFORK = 18
-#: Held while a thread imports later than at the import of penstock. A child forked in the middle
-#: of another thread's import finds a module lock that nobody will ever release; so a fork waits for
-#: it, if need be. A signal handler may come in the middle and need it too.
-LOADING = threading.RLock()
+#: See `loading`. A child forked in the middle of another thread's import finds a module lock that
+#: nobody will ever release; so a fork waits for it, if need be. A signal handler may come in the
+#: middle and need it too.
+_loading = threading.RLock()
 #: ... but not for ever, in seconds: the forking thread may itself hold an import up.
 LOADING_TIMEOUT_S = 5.0
 _waited = False
@@ -77,6 +79,15 @@ def _make_page() -> _Page:
 PAGE: _Page = _make_page()
 _clients: weakref.WeakSet[Intake] = weakref.WeakSet()
 _others: weakref.WeakSet[Restarting] = weakref.WeakSet()
+
+
+def loading() -> AbstractContextManager[object]:
+    """
+    What a thread holds that imports later than at the import of penstock.
+
+    To be asked for each time: a child has another one.
+    """
+    return _loading
 
 
 def watch(client: Intake) -> None:
@@ -130,7 +141,7 @@ def _all_of(things: weakref.WeakSet[Thing]) -> list[Thing]:
 def _before() -> None:
     global _waited  # noqa: PLW0603 - handed to _after within one fork
     known = "logging" in sys.modules
-    _waited = LOADING.acquire(timeout=LOADING_TIMEOUT_S)
+    _waited = _loading.acquire(timeout=LOADING_TIMEOUT_S)
     logging: Any = sys.modules.get("logging")
     if not known and logging and not logging.__spec__._initializing:  # noqa: SLF001 - no other way
         # Imported while we waited, too late to lock itself before this fork; but it will unlock.
@@ -139,14 +150,14 @@ def _before() -> None:
 
 def _after_in_parent() -> None:
     if _waited:
-        LOADING.release()
+        _loading.release()
     for client in _all_of(_clients):
         client.has_forked()
 
 
 def _after_in_child() -> None:
-    global LOADING, _restarting
-    LOADING, _restarting = threading.RLock(), threading.RLock()
+    global _loading, _restarting
+    _loading, _restarting = threading.RLock(), threading.RLock()
     forked(survivor=True)
 
 

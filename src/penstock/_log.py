@@ -76,7 +76,7 @@ class Log:
 def _default_logger(*, verbose: bool) -> logging.Logger:
     """The ``penstock`` logger; with verbose and no handler anywhere, one to stderr."""
     if "logging" not in sys.modules:
-        with _fork.LOADING:
+        with _fork.loading():
             import logging
     import logging
 

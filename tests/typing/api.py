@@ -22,8 +22,8 @@ from penstock import (
     DeliveryError,
     DestinationLedger,
     Dreamdata,
-    Evaluation,
     ErrorTracking,
+    Evaluation,
     ExceptionEvent,
     FieldError,
     Flags,
@@ -41,13 +41,14 @@ from penstock import (
     Traits,
     Webhook,
 )
-from penstock.flags.openfeature import PenstockProvider
 from penstock.error_tracking.logging_handler import ExceptionLogHandler
+from penstock.flags.openfeature import PenstockProvider
 from penstock.testing import CapturedEvent, CountingIds, FakeClock, MemoryClient, captured_client
 from penstock.transport import Request, Response, Transport
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
     from penstock.error_tracking import Hint
 
 

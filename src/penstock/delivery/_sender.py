@@ -63,11 +63,11 @@ class Sender:
 
     def load(self, pump: Pump) -> None:
         """
-        Import what sending needs, which capturing does not; see `penstock._fork.LOADING`.
+        Import what sending needs, which capturing does not; see `penstock._fork.loading`.
 
         Whatever fails here fails again at the first request, and is an outcome there.
         """
-        with _fork.LOADING, suppress(Exception):
+        with _fork.loading(), suppress(Exception):
             for module in _MODULES:
                 import_module(module)
             _ = pump.destination.dialect

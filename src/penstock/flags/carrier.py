@@ -14,7 +14,7 @@ from importlib import import_module
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, TypeVar
 
-from penstock._fork import LOADING
+from penstock import _fork
 from penstock.transport import TransportError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ Result = TypeVar("Result")
 
 #: Definitions of a thousand flags take one to two million bytes; no project has a hundred.
 MAX_RESPONSE_BYTES = 64 * 1024 * 1024
-#: Imported late by the code below a request, see `penstock._fork.LOADING`.
+#: Imported late by the code below a request, see `penstock._fork.loading`.
 _MODULES = ("email.utils", "encodings.idna", "logging")
 #: An exchange ends so many seconds before its caller stops waiting, a tenth of the time at most:
 #: so it is the exchange that says what was wrong, and the caller is on time all the same.
@@ -63,7 +63,7 @@ class Carrier:
 
     def prepare(self) -> Transport:
         """Import and make the transport now; a fork waits until that is done."""
-        with LOADING:
+        with _fork.loading():
             if self._transport is None:
                 for module in _MODULES:
                     import_module(module)

@@ -14,7 +14,7 @@ held = threading.Event()
 
 def load() -> None:
     """What `Sender.load` does."""
-    with _fork.LOADING:
+    with _fork.loading():
         held.set()
         time.sleep(0.2)  # until the fork waits for us: nothing else can be seen of it
         import logging
