@@ -32,15 +32,18 @@ LAYERS = [
         "messages",
         "fields",
     },
-    {"config", "scope", "_log", "_fork", "_runtimes"},
+    {
+        *("config", "_log", "_fork", "_runtimes", "addresses"),
+        *("scope", "scoping", "_boundary", "_facts"),
+    },
     {"dialects", "journal", "transport"},
     {"destinations", "delivery"},
     {
-        *("client", "intake", "_coercions", "_waiting", "_capturing", "_flag_calls"),
-        *("error_tracking", "flags"),
+        *("client", "intake", "_coercions", "_flag_calls", "_waiting", "_capturing"),
+        *("flags", "error_tracking", "_ambient", "_reporting", "identity"),
         *penstock.__all__,
     },
-    {"cli", "__main__", "collector", "importing", "testing", "pytest_plugin"},
+    {"cli", "__main__", "collector", "web", "importing", "testing", "pytest_plugin"},
 ]
 #: Packages of the extras: only the parts that need them import them, and the rest never at the top.
 OPTIONAL = {"click", "rich", "uvicorn", "httptools", "uvloop", "starlette", "pyarrow", "duckdb"}

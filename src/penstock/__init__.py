@@ -93,6 +93,8 @@ if TYPE_CHECKING:
     )
     from penstock.scope import (
         Scope,
+    )
+    from penstock.scoping import (
         scoped,
     )
     from penstock.transport import (
@@ -179,10 +181,8 @@ _HOMES = {
         "Screen",
         "Track",
     ),
-    "penstock.scope": (
-        "Scope",
-        "scoped",
-    ),
+    "penstock.scope": ("Scope",),
+    "penstock.scoping": ("scoped",),
     "penstock.transport": (
         "Request",
         "Response",

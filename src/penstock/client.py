@@ -16,6 +16,7 @@ import msgspec
 from uuid_utils import uuid7
 
 from penstock import _checks, _fork
+from penstock._ambient import Ambient
 from penstock._capturing import Capturing
 from penstock._flag_calls import FlagCalls
 from penstock._log import WARNING
@@ -79,7 +80,7 @@ class Common(TypedDict, total=False):
     historical: bool
 
 
-class Client(FlagCalls, Intake, Capturing):
+class Client(FlagCalls, Intake, Ambient, Capturing):
     """
     Sends events to one or more destinations; an accepted event survives this process.
 
@@ -244,8 +245,7 @@ class Client(FlagCalls, Intake, Capturing):
         """`track` in full; without a `Track`, which costs 2 µs to make and to open."""
         scope = CURRENT.get()
         if scope is not None:
-            user_id = scope.user_id if user_id is None else user_id
-            anonymous_id = scope.anonymous_id if anonymous_id is None else anonymous_id
+            user_id, anonymous_id = scope.ids(user_id, anonymous_id)
             if properties is not None:
                 properties = _checks.mapping(properties, "Track", "properties")
             properties = over(scope.properties, properties)

@@ -175,6 +175,8 @@ class Intake:
             _fork.forked()
         if self._write is None:
             return self._closed_or_disabled()
+        if scope is not None and not scope.admits(neutral):
+            return ""
         now_ms = self._clock_ms()
         neutral["messageId"] = identity = self._identity(kind, message_id, idempotency_key)
         if timestamp is None:
@@ -212,10 +214,10 @@ class Intake:
         if context is not None:
             neutral["context"] = _checks.mapping(context, _TITLES[kind], "context")
         if scope is not None or self._default_context is not None:
-            ambient = over(self._default_context, scope.context if scope else None)
+            ambient = over(self._default_context, scope.context_of(neutral) if scope else None)
             merged = over(ambient, neutral.get("context"))
             if merged is not None:
-                neutral["context"] = merged
+                neutral["context"] = merged if scope is None else scope.permitted(merged)
 
     def _store(self, kind: int, flags: int, captured_at: int, payload: bytes) -> None:
         """Append an event if some destination takes one of its size."""

@@ -4,82 +4,208 @@ The ambient scope: who and what the current request is about, without passing it
     with penstock.scoped(user_id="u1", context={"ip": "203.0.113.7"}):
         client.track(event="Signed Up")
 
-Scopes nest; each is seen by its own task or thread only (`contextvars`). An explicit argument
-beats the scope, the scope beats the client's defaults.
+Two layers. A `Boundary` is one object per request, job or message, shared by every thread and
+task that serves it, so that a handler in a thread pool can say who the visitor is and the
+middleware sees it. A `Scope` is what events see now: a boundary, if there is one, and over it the
+values of the blocks around. It is never changed, so what a child task or thread puts over it is
+seen by nobody else.
+
+An event's own argument beats the innermost block, that the blocks around it, those the boundary,
+and that the client's defaults. docs/context.md says it at length.
 """
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
 
 from penstock import _checks
-from penstock.messages import Capture, ExceptionEvent, Page, Screen, Track, is_message
+from penstock._boundary import Boundary
+from penstock.messages import (
+    Capture,
+    ExceptionEvent,
+    Identify,
+    Page,
+    Screen,
+    Track,
+    is_message,
+)
 from penstock.values._shapes import FAILED, contained, table_of, type_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
-    from penstock.messages import Message
+    from penstock.messages import Id, Message
+
+#: Messages that say nothing once the user is taken out of them.
+_ABOUT_A_USER = frozenset({"identify", "alias", "create_alias"})
+#: Messages about people and groups: PostHog refuses them where no profile may be made.
+_ABOUT_PROFILES = _ABOUT_A_USER | {"group", "group_identify"}
 
 
-#: What the scope's properties describe.
-_WITH_PROPERTIES = (Track, Page, Screen, Capture, ExceptionEvent)
+class Scope:
+    """
+    What events made now inherit. Never changed; a block inside makes another.
+
+    Args:
+        user_id: The known person; the boundary's otherwise.
+        anonymous_id: The unknown device; the boundary's otherwise.
+        properties: Added to the properties of track, page, screen and capture.
+        context: Added to the context of every event, over the boundary's.
+        tags: Added to ``context.tags``.
+        boundary: The request or job that events belong to.
+    """
+
+    __slots__ = ("_cached", "_own", "_tags", "_user", "anonymous", "boundary", "properties")
+
+    def __init__(
+        self,
+        user_id: Id | None = None,
+        anonymous_id: Id | None = None,
+        properties: Mapping[str, Any] | None = None,
+        context: Mapping[str, Any] | None = None,
+        *,
+        tags: Mapping[str, Any] | None = None,
+        boundary: Boundary | None = None,
+    ) -> None:
+        self._user = user_id
+        self.anonymous = anonymous_id
+        self.properties = properties
+        self._own = context
+        self._tags = tags
+        self.boundary = boundary
+        #: The boundary's context it was merged with, and what came of it.
+        self._cached: tuple[object, Mapping[str, Any] | None] | None = None
+
+    @property
+    def user_id(self) -> Id | None:
+        """The known person, if consent lets an event say so."""
+        boundary = self.boundary
+        if boundary is None:
+            return self._user
+        if boundary.consent != "full":
+            return None
+        return boundary.user_id if self._user is None else self._user
+
+    @property
+    def anonymous_id(self) -> Id | None:
+        """The unknown device; inside a boundary there is always one."""
+        boundary = self.boundary
+        if self.anonymous is not None and (boundary is None or boundary.consent == "full"):
+            return self.anonymous
+        return None if boundary is None else boundary.anonymous_id
+
+    @property
+    def context(self) -> Mapping[str, Any] | None:
+        """The boundary's context and over it the blocks'; nobody may change it."""
+        base = None if self.boundary is None else self.boundary.context
+        cached = self._cached
+        if cached is not None and cached[0] is base:
+            return cached[1]
+        merged = over(base, self._own)
+        if self._tags is not None:
+            below = None if merged is None else table_of(merged).get("tags")
+            merged = over(merged, {"tags": over(_mapping(below), self._tags)})
+        self._cached = (base, merged)
+        return merged
+
+    def inside(
+        self,
+        user_id: Id | None = None,
+        anonymous_id: Id | None = None,
+        properties: Mapping[str, Any] | None = None,
+        context: Mapping[str, Any] | None = None,
+        tags: Mapping[str, Any] | None = None,
+    ) -> Scope:
+        """The scope of a block inside this one."""
+        return Scope(
+            self._user if user_id is None else user_id,
+            self.anonymous if anonymous_id is None else anonymous_id,
+            over(self.properties, properties),
+            over(self._own, context),
+            tags=over(self._tags, tags),
+            boundary=self.boundary,
+        )
+
+    def ids(self, user_id: Id | None, anonymous_id: Id | None) -> tuple[Id | None, Id | None]:
+        """
+        Whose an event is that was given these ids.
+
+        A visitor's device is never put beside somebody else's user id: vendors would take the
+        two for one person. Nor is an id beside a user's that stands for nobody.
+        """
+        if user_id is None:
+            user_id = self.user_id
+        if anonymous_id is None:
+            anonymous_id = self.anonymous_id if user_id is None else self._device_of(user_id)
+        return user_id, anonymous_id
+
+    def _device_of(self, user_id: Id) -> Id | None:
+        boundary = self.boundary
+        if self.anonymous is not None or boundary is None:
+            return self.anonymous
+        device = boundary.known_device
+        if device is None:
+            return None
+        visitor = boundary.user_id
+        return device if visitor is None or visitor == str(user_id) else None
+
+    def admits(self, neutral: dict[str, Any]) -> bool:
+        """
+        Whether an event may be made at all; where consent is not full, its user is taken out.
+
+        What a visitor withholds no argument of a call gives. Messages that are nothing without
+        a user are not made.
+        """
+        boundary = self.boundary
+        if boundary is None or boundary.consent == "full":
+            return True
+        if boundary.consent == "off" or neutral["type"] in _ABOUT_A_USER:
+            return False
+        neutral.pop("userId", None)
+        neutral["anonymousId"] = boundary.anonymous_id
+        return True
+
+    def permitted(self, context: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What consent leaves of an event's whole context, its own part included."""
+        boundary = self.boundary
+        if boundary is None or boundary.consent == "full":
+            return context
+        return boundary.stripped(context)
+
+    def context_of(self, neutral: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """The context for this event: ``personless`` inside a boundary that knows no user."""
+        found = self.context
+        boundary = self.boundary
+        if boundary is None or "userId" in neutral or neutral["type"] in _ABOUT_PROFILES:
+            return found
+        if boundary.personless:
+            return over(found, {"personless": True})
+        return found
+
+    def __repr__(self) -> str:
+        """Whether there is a boundary; nobody's ids."""
+        return f"<Scope {'inside' if self.boundary else 'without'} a boundary>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A scope travels to other processes as what it says now."""
+        values = (self._user, self.anonymous, self.properties, self._own)
+        return (_rebuild, (values, self._tags, self.boundary))
 
 
-class Scope(NamedTuple):
-    """What events made inside the scope inherit."""
-
-    user_id: str | None = None
-    anonymous_id: str | None = None
-    properties: Mapping[str, Any] | None = None
-    context: Mapping[str, Any] | None = None
+def _rebuild(values: tuple[Any, ...], tags: Any, boundary: Boundary | None) -> Scope:
+    return Scope(*values, tags=tags, boundary=boundary)
 
 
 CURRENT: ContextVar[Scope | None] = ContextVar("penstock_scope", default=None)
 
 
-@contextmanager
-def scoped(
-    *,
-    user_id: str | None = None,
-    anonymous_id: str | None = None,
-    properties: Mapping[str, Any] | None = None,
-    context: Mapping[str, Any] | None = None,
-    fresh: bool = False,
-) -> Iterator[Scope]:
-    """
-    Open a scope for the events captured inside it.
-
-    Args:
-        user_id: The known person the request is about.
-        anonymous_id: The unknown device the request comes from.
-        properties: Added to the properties of track, page, screen, capture and exception events;
-            an event's own win.
-        context: Added to the context of every event; an event's own wins.
-        fresh: Start empty instead of inheriting the scope around.
-
-    Yields:
-        The scope as events will see it.
-    """
-    outer = None if fresh else CURRENT.get()
-    if outer is None:
-        inner = Scope(user_id, anonymous_id, properties, context)
-    else:
-        inner = Scope(
-            user_id if user_id is not None else outer.user_id,
-            anonymous_id if anonymous_id is not None else outer.anonymous_id,
-            over(outer.properties, properties),
-            over(outer.context, context),
-        )
-    token = CURRENT.set(inner)
-    try:
-        yield inner
-    finally:
-        CURRENT.reset(token)
+def current_boundary() -> Boundary | None:
+    """The request or job that runs now, if one was opened."""
+    scope = CURRENT.get()
+    return None if scope is None else scope.boundary
 
 
 def over(
@@ -93,6 +219,14 @@ def over(
     return {**below, type_name(type(upper)): upper} if merged is FAILED else merged
 
 
+def _mapping(value: object) -> Mapping[str, Any] | None:
+    return value if isinstance(value, dict) else None
+
+
+#: What the scope's properties describe.
+_WITH_PROPERTIES = (Track, Page, Screen, Capture, ExceptionEvent)
+
+
 def within(scope: Scope, message: Message) -> Message:
     """
     *message* with what it inherits from *scope*, the context excepted; it is not changed itself.
@@ -103,21 +237,29 @@ def within(scope: Scope, message: Message) -> Message:
     Raises:
         FieldError: Its properties are no mapping.
     """
-    inherited: dict[str, Any] = {}
     if not is_message(message):
         return message
-    for field in ("user_id", "anonymous_id"):
-        if getattr(message, field, "") is None:
-            inherited[field] = getattr(scope, field)
+    inherited: dict[str, Any] = {}
     if isinstance(message, Capture):
         if message.distinct_id is None and message.anonymous_id is None:
-            known = scope.user_id is not None
-            inherited = {"distinct_id": scope.user_id if known else scope.anonymous_id}
-        else:
-            inherited = {}
+            user, device = scope.ids(None, None)
+            inherited = {"anonymous_id": device} if user is None else {"distinct_id": user}
+    elif hasattr(message, "anonymous_id"):
+        user, device = scope.ids(message.user_id, message.anonymous_id)
+        if isinstance(message, Identify) and user is None and message.anonymous_id is None:
+            device = _lasting(scope)
+        inherited = {"user_id": user, "anonymous_id": device}
     if isinstance(message, _WITH_PROPERTIES) and scope.properties is not None:
         own = message.properties
         if own is not None:
             own = _checks.mapping(own, message.kind.title, "properties")
         inherited["properties"] = over(scope.properties, own)
     return structs.replace(message, **inherited) if inherited else message
+
+
+def _lasting(scope: Scope) -> Id | None:
+    """A device that traits may be of: an id made up for one request is nobody's."""
+    boundary = scope.boundary
+    if boundary is None or boundary.consent != "full" or scope.anonymous is not None:
+        return scope.anonymous_id
+    return boundary.known_device
