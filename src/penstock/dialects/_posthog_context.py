@@ -65,11 +65,28 @@ NESTED = {
         "longitude": "$geoip_longitude",
     },
     "page": {"url": "$current_url", "path": "$pathname", "referrer": "$referrer"},
+    "http": {
+        "method": "$request_method",
+        "path": "$request_path",
+        "status": "$response_status_code",
+    },
 }
+
+#: Ids that advertising networks put into the links to a page; PostHog has them as they are.
+CLICK_IDS = frozenset(
+    {
+        *("gclid", "gclsrc", "dclid", "gbraid", "wbraid", "gad_source", "fbclid", "msclkid"),
+        *("twclid", "li_fat_id", "igshid", "ttclid", "rdt_cid", "epik", "qclid", "sccid"),
+        *("irclid", "_kx", "mc_cid"),
+    }
+)
+#: Context whose properties lack the ``$``, so that the caller's own may have the same names.
+UNMARKED = frozenset({"campaign", "clickIds", "tags"})
 
 _TARGETS: dict[str, str | dict[str, str]] = {**SCALARS, **NESTED}
 
-#: What a session id may be; it is sent as text.
+#: Ids that are sent as text.
+_TEXT_IDS = {"sessionId": "$session_id", "windowId": "$window_id"}
 _TEXTS = frozenset({str, int})
 
 #: Told only when true: PostHog reads their absence as "not on this network".
@@ -144,10 +161,23 @@ def _properties_of(context: dict[str, Any]) -> dict[str, Any]:
             _add_nested(found, target, value)
     if "$raw_user_agent" in found:
         found["$useragent"] = found["$raw_user_agent"]
-    session_id = context.get("sessionId")
-    if type(session_id) in _TEXTS:
-        found["$session_id"] = str(session_id)
+    for field, name in _TEXT_IDS.items():
+        if type(context.get(field)) in _TEXTS:
+            found[name] = str(context[field])
+    if context.get("personless") is True:
+        found["$process_person_profile"] = False
+    _add_own_names(found, context)
     return found
+
+
+def _add_own_names(found: dict[str, Any], context: dict[str, Any]) -> None:
+    """Click ids and tags, which are properties under their own names."""
+    clicks, tags = context.get("clickIds"), context.get("tags")
+    if isinstance(clicks, dict):
+        found |= {name: clicks[name] for name in sorted(CLICK_IDS & clicks.keys())}
+    if isinstance(tags, dict) and tags:
+        found |= {name: value for name, value in tags.items() if not name.startswith("$")}
+        found["$context_tags"] = list(tags)
 
 
 def _add_nested(found: dict[str, Any], names: dict[str, str], values: dict[str, Any]) -> None:

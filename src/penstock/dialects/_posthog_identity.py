@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from penstock._nobody import PLACEHOLDER, SERVER_HASH, is_nobodys
 from penstock.dialects._posthog_options import as_bool
 from penstock.dialects._types import Unencodable
 
@@ -60,6 +61,26 @@ def mark_identity(draft: Draft, user_id: str, anonymous_id: str, *, native: bool
         draft.added["$anon_distinct_id"] = anonymous_id
     elif not native and _looks_anonymous(draft):
         draft.added["$is_identified"] = True
+
+
+def shielded_id(draft: Draft, user_id: str, anonymous_id: str) -> str:
+    """
+    The anonymous id as PostHog may see it.
+
+    One that stands for nobody is never named beside a user, and alone makes no profile.
+    Dreamdata's placeholder would make one person of all visitors: each such event gets the id of
+    its own ``uuid`` instead, the same on every attempt.
+    """
+    if not is_nobodys(anonymous_id):
+        return anonymous_id
+    if user_id:
+        return ""
+    draft.forced["$process_person_profile"] = False
+    if anonymous_id == SERVER_HASH:
+        draft.forced["$cookieless_mode"] = True
+    elif anonymous_id == PLACEHOLDER:
+        draft.distinct_id = draft.uuid
+    return anonymous_id
 
 
 def _looks_anonymous(draft: Draft) -> bool:

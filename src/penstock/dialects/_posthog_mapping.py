@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from penstock.dialects._posthog_context import derived, read_context
+from penstock.dialects._posthog_context import UNMARKED, derived, read_context
 from penstock.dialects._posthog_draft import Draft, draft_of
 from penstock.dialects._posthog_exception import put_exception
 from penstock.dialects._posthog_identity import (
     check_id,
     mark_identity,
+    shielded_id,
     synthetic_id,
 )
 from penstock.dialects._posthog_ids import event_uuid
@@ -119,17 +120,21 @@ class Mapping:
         except msgspec.MsgspecError as error:
             raise Unencodable("malformed", str(error)) from None
         native = record.kind == _CAPTURE
-        mark_identity(draft, message.user_id, message.anonymous_id, native=native)
+        anonymous_id = shielded_id(draft, message.user_id, message.anonymous_id)
+        mark_identity(draft, message.user_id, anonymous_id, native=native)
         check_id(draft.distinct_id)
         return draft
 
     def _add_context(self, draft: Draft, raw: bytes) -> None:
         draft.context = context = read_context(raw)
-        if "campaign" in context.values:  # utm_* has no $, see _posthog_draft
+        if not UNMARKED.isdisjoint(context.values):  # names without a $, see _posthog_draft
             draft.open()
         group_id = context.values.get("groupId")
         if group_id and isinstance(group_id, str):
             draft.added["$groups"] = {self._group_type: group_id}
+        groups = context.values.get("groups")
+        if groups and isinstance(groups, dict):
+            draft.added["$groups"] = groups
         traits = context.values.get("traits")
         if traits and isinstance(traits, dict):
             draft.added["$set"] = traits

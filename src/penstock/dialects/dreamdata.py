@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from penstock._nobody import PLACEHOLDER
 from penstock.dialects._receiving import SEGMENT_RULES, receive_family
 from penstock.dialects._types import Unencodable
 from penstock.dialects.segment import SegmentDialect
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from penstock.journal.record import Record
 
 #: The ``anonymousId`` of everybody who is tracked without cookies.
-COOKIELESS = "cookieless"
+COOKIELESS = PLACEHOLDER
 #: Where Dreamdata's browser script keeps the anonymous id.
 COOKIE_NAME = "dd_anonymous_id"
 #: How the id travels from one domain to another.

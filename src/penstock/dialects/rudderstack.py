@@ -51,6 +51,7 @@ _STAMP_BYTES = len(_STAMP) - 2 + 24
 _LIBRARY = Raw(LIBRARY)
 #: Namespace of derived anonymous ids; see docs/dialects.md.
 _ANONYMOUS = uuid5(NAMESPACE_URL, "penstock:anonymousId")
+_SESSION_DIGITS = 10
 _NEEDS_ANONYMOUS_ID = frozenset({"track", "page", "screen", "group"})
 
 
@@ -122,6 +123,8 @@ class RudderStackDialect:
         if not message.anonymous_id and message.type in _NEEDS_ANONYMOUS_ID:
             message.anonymous_id = anonymous_id(message.message_id)
         message.context["library"] = _LIBRARY
+        if "sessionId" in message.context:
+            _fit_session(message.context)
         message.original_timestamp, message.timestamp = message.timestamp, UNSET
         route = crc32(f"{message.user_id}:{message.anonymous_id}".encode())
         return Encoded(_encode(message)[1:], route)
@@ -170,6 +173,19 @@ class RudderStackDialect:
         except (msgspec.MsgspecError, RecursionError):
             return None
         return count if count >= 1 else None
+
+
+def _fit_session(context: dict[str, Raw]) -> None:
+    """
+    Keep a session id only as what RudderStack takes for one: a whole number of ten digits.
+
+    Source: rudderlabs/rudder-docs, "Session tracking".
+    """
+    digits = bytes(context["sessionId"]).strip(b'"')
+    if digits.isdigit() and len(digits) >= _SESSION_DIGITS and not digits.startswith(b"0"):
+        context["sessionId"] = Raw(digits)
+    else:
+        del context["sessionId"]
 
 
 def anonymous_id(message_id: str) -> str:
