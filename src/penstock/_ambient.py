@@ -285,7 +285,7 @@ class Ambient:
         """
         from penstock.identity._login import login
 
-        return login(self, user_id, traits)  # type: ignore[arg-type] - the client this is part of
+        return login(self, user_id, traits)  # type: ignore[arg-type]
 
     def logout(self) -> None:
         """
@@ -300,9 +300,7 @@ class Ambient:
         logout()
 
 
-def _touched(
-    context: Mapping[str, Any] | None, facts: Mapping[str, Any]
-) -> dict[str, Any] | None:
+def _touched(context: Mapping[str, Any] | None, facts: Mapping[str, Any]) -> dict[str, Any] | None:
     """The objects of the outer context that some of *facts* go into, so that the rest stays."""
     if not context:
         return None

@@ -10,9 +10,11 @@ merges again. A lock would be one more thing for a fork to break.
 from __future__ import annotations
 
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from uuid_utils import uuid4
+
+from penstock._nobody import is_nobodys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from penstock.messages import Id
 
     #: A user id, or how to find it when the first event asks.
-    User = Id | Callable[[], Id | None] | None
+    User: TypeAlias = Id | Callable[[], Id | None] | None
 
 Consent = Literal["off", "anonymous", "full"]
 """
@@ -119,7 +121,10 @@ class Boundary:
     @property
     def known_device(self) -> str | None:
         """The visitor's anonymous id, if it may be merged with a user's."""
-        return self.device() if self.consent == "full" else None
+        if self.consent != "full":
+            return None
+        device = self.device()
+        return None if is_nobodys(device) else device
 
     def device(self) -> str | None:
         """The id the device came with, or was given to keep; where it comes from may be slow."""
@@ -213,9 +218,7 @@ class Boundary:
 
 
 def _rebuild(user: Any, device: Any, context: Any, tags: Any, consent: Consent) -> Boundary:
-    return Boundary(
-        user_id=user, anonymous_id=device, context=context, tags=tags, consent=consent
-    )
+    return Boundary(user_id=user, anonymous_id=device, context=context, tags=tags, consent=consent)
 
 
 def id_text(value: object) -> str | None:

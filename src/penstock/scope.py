@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Any
 from msgspec import structs
 
 from penstock import _checks
-from penstock._boundary import Boundary
 from penstock.messages import (
     Capture,
     ExceptionEvent,
+    Group,
     Identify,
     Page,
     Screen,
@@ -37,6 +37,7 @@ from penstock.values._shapes import FAILED, contained, table_of, type_name
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from penstock._boundary import Boundary
     from penstock.messages import Id, Message
 
 #: Messages that say nothing once the user is taken out of them.
@@ -227,6 +228,10 @@ def _mapping(value: object) -> Mapping[str, Any] | None:
 _WITH_PROPERTIES = (Track, Page, Screen, Capture, ExceptionEvent)
 
 
+#: Messages that are somebody's.
+_OF_SOMEONE = (Identify, Track, Page, Screen, Group, ExceptionEvent)
+
+
 def within(scope: Scope, message: Message) -> Message:
     """
     *message* with what it inherits from *scope*, the context excepted; it is not changed itself.
@@ -244,7 +249,7 @@ def within(scope: Scope, message: Message) -> Message:
         if message.distinct_id is None and message.anonymous_id is None:
             user, device = scope.ids(None, None)
             inherited = {"anonymous_id": device} if user is None else {"distinct_id": user}
-    elif hasattr(message, "anonymous_id"):
+    elif isinstance(message, _OF_SOMEONE):
         user, device = scope.ids(message.user_id, message.anonymous_id)
         if isinstance(message, Identify) and user is None and message.anonymous_id is None:
             device = _lasting(scope)

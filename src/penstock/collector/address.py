@@ -1,4 +1,4 @@
-"""The client's address, as a request to the collector tells it; `penstock.addresses` has the why."""
+"""The client's address, as a request to the collector tells it; see `penstock.addresses`."""
 
 from __future__ import annotations
 

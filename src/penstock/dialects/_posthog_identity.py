@@ -75,9 +75,11 @@ def shielded_id(draft: Draft, user_id: str, anonymous_id: str) -> str:
         return anonymous_id
     if user_id:
         return ""
-    draft.forced["$process_person_profile"] = False
+    draft.discard("$process_person_profile")
+    draft.added["$process_person_profile"] = False
     if anonymous_id == SERVER_HASH:
-        draft.forced["$cookieless_mode"] = True
+        draft.discard("$cookieless_mode")
+        draft.added["$cookieless_mode"] = True
     elif anonymous_id == PLACEHOLDER:
         draft.distinct_id = draft.uuid
     return anonymous_id

@@ -160,11 +160,14 @@ class V1Form:
         return outcome
 
 
+#: What has its place outside of the properties.
+_OUTSIDE = frozenset({*OPTIONS, *TOP_LEVEL})
+
+
 def _lifted(draft: Draft) -> tuple[dict[str, Any], dict[str, Any]]:
     """Take options and top-level fields out of the properties; what is no such value is dropped."""
-    if draft.fields is None and (
-        draft.context is None or "$session_id" not in draft.context.properties
-    ):
+    ambient = {} if draft.context is None else draft.context.properties
+    if draft.fields is None and _OUTSIDE.isdisjoint(draft.added) and _OUTSIDE.isdisjoint(ambient):
         return {}, {}
     options = {target: _take(draft, name, read) for name, (target, read) in OPTIONS.items()}
     outer = {target: _take(draft, name, as_text) for name, target in TOP_LEVEL.items()}
