@@ -22,6 +22,7 @@ MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 LAYERS = [
     {
         "_native",
+        "_nobody",
         "_version",
         "native",
         "errors",

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from penstock import timestamps
+from penstock._nobody import is_nobodys
 from penstock.errors import FieldError
 from penstock.values._scalars import encodable
 from penstock.values._shapes import contained
@@ -58,6 +59,19 @@ def required_id(value: object, type_name: str, field: str) -> str:
     found = optional_id(value, type_name, field)
     if found is None:
         raise FieldError(type_name, field, value, "must not be empty")
+    return found
+
+
+def somebodys_id(value: object, type_name: str, field: str) -> str:
+    """
+    An id that may be merged into another.
+
+    Raises:
+        FieldError: It is missing, blank, of the wrong type, or stands for nobody in particular.
+    """
+    found = required_id(value, type_name, field)
+    if is_nobodys(found):
+        raise FieldError(type_name, field, value, "stands for nobody: it cannot be merged")
     return found
 
 

@@ -250,7 +250,7 @@ class Alias(_Message, kw_only=True):
         return {
             "type": "alias",
             "userId": _checks.required_id(self.user_id, "Alias", "user_id"),
-            "previousId": _checks.required_id(self.previous_id, "Alias", "previous_id"),
+            "previousId": _checks.somebodys_id(self.previous_id, "Alias", "previous_id"),
         }
 
 
@@ -363,7 +363,7 @@ class CreateAlias(_Message, kw_only=True):
         return {
             "type": "create_alias",
             "distinctId": _checks.required_id(self.distinct_id, "CreateAlias", "distinct_id"),
-            "alias": _checks.required_id(self.alias, "CreateAlias", "alias"),
+            "alias": _checks.somebodys_id(self.alias, "CreateAlias", "alias"),
         }
 
 

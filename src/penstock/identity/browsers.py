@@ -96,7 +96,7 @@ def _rudder_value(text: str) -> Any:
 
 def _unquoted(text: str) -> Any:
     plain = unquote(text[:_MOST])
-    return _json(plain) if plain[:1] in {'"', "{"} else plain
+    return _json(plain) if plain[:1] in {'"', "{"} or plain == "null" else plain
 
 
 def _json(text: str | bytes) -> Any:
