@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 #: Characters of a query that are read, and parameters.
 _LONGEST_QUERY, _MOST_PARAMETERS = 8192, 200
+#: Characters of it that go into an event, which holds it twice.
+_LONGEST_SEARCH = 2000
 #: Characters of a campaign's field or of a click id.
 _LONGEST_VALUE = 255
 _LONGEST_PATH, _LONGEST_REFERRER = 1000, 1000
@@ -63,7 +65,7 @@ def kept_query(query: str, policy: str) -> str:
         return ""
     if policy == "campaign":
         query = "&".join(part for name, part in parameters(query) if name in _KEPT)
-    query = cleaned(query, _LONGEST_QUERY)
+    query = cleaned(query, _LONGEST_SEARCH)
     return f"?{query}" if query else ""
 
 
