@@ -68,7 +68,7 @@ class Served:
             answer = connection.getresponse()
             try:
                 read = answer.read()
-            except (http.client.IncompleteRead, ConnectionError):
+            except http.client.IncompleteRead:
                 read = b""
             return Answer(answer.status, answer.getheaders(), read)
         finally:

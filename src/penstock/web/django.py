@@ -23,6 +23,7 @@ from penstock.errors import ConfigError
 from penstock.scope import CURRENT
 from penstock.scoping import Held, leave
 from penstock.web.desk import Desk
+from penstock.web.unseen import UnseenSession
 from penstock.web.visit import Visit
 from penstock.web.wsgi import head_of
 
@@ -73,10 +74,11 @@ class AnalyticsMiddleware:
         self._desk = Desk(client, **options)
         self._used = self._desk.used
         self._is_async = iscoroutinefunction(get_response)
+        self._waits = iscoroutinefunction
+        #: Called right before the view, when all middleware has seen the request.
+        self.process_view = self._afind_user_early if self._is_async else self._find_user_early
         if self._is_async:
             markcoroutinefunction(self)
-            #: Called right before the view, when all middleware has seen the request.
-            self.process_view = self._find_user_early
         got_request_exception.connect(self._failed_request, weak=True)
 
     def __call__(self, request: Request) -> Any:
@@ -134,28 +136,40 @@ class AnalyticsMiddleware:
             known = where()
             if known is None:
                 return None
-            with _UnseenSession(known):
+            with _unseen_session(known):
                 return own(known) if own is not None else _logged_in(known)
 
         return find
 
-    async def _find_user_early(self, request: Request, view: Any, args: Any, kwargs: Any) -> None:
+    async def _afind_user_early(
+        self, request: Request, _view: Any, _args: Any, _kwargs: Any
+    ) -> None:
         """
         Under ASGI the session may not be read when an event asks, since that may wait.
 
         A request with a session's cookie is asked now, in Django's asynchronous way; the view's
         own ``await request.auser()`` then finds the answer there.
         """
-        del view, args, kwargs
         try:
-            from django.conf import settings
-
-            asks = self._desk.settings.user is None and hasattr(request, "auser")
-            if asks and settings.SESSION_COOKIE_NAME in request.COOKIES:
-                with _UnseenSession(request):
+            if self._has_session(request) and hasattr(request, "auser"):
+                with _unseen_session(request):
                     await request.auser()
         except Exception as error:  # noqa: BLE001 - the view is served without a user
             self._desk.failed("user", error)
+
+    def _find_user_early(self, request: Request, view: Any, _args: Any, _kwargs: Any) -> None:
+        """The same for a view that is a coroutine, under WSGI; any other is asked late."""
+        try:
+            if self._waits(view) and self._has_session(request) and hasattr(request, "user"):
+                with _unseen_session(request):
+                    _ = request.user.is_authenticated
+        except Exception as error:  # noqa: BLE001 - the view is served without a user
+            self._desk.failed("user", error)
+
+    def _has_session(self, request: Request) -> bool:
+        from django.conf import settings
+
+        return self._desk.settings.user is None and settings.SESSION_COOKIE_NAME in request.COOKIES
 
     # -- going out -------------------------------------------------------------------------
 
@@ -225,26 +239,8 @@ class AnalyticsMiddleware:
             self._desk.escaped(visit, error, _SIGNAL)
 
 
-class _UnseenSession:
-    """
-    Leaves no trace of having looked at the session.
-
-    Django adds ``Vary: Cookie`` to the response of whoever does, which would make pages that are
-    the same for everybody uncacheable.
-    """
-
-    def __init__(self, request: Request) -> None:
-        self._request = request
-        self._was: bool | None = None
-
-    def __enter__(self) -> None:
-        session = self._request.__dict__.get("session")
-        self._was = getattr(session, "accessed", None)
-
-    def __exit__(self, *error: object) -> None:
-        session = self._request.__dict__.get("session")
-        if self._was is False and session is not None:
-            session.accessed = False
+def _unseen_session(request: Request) -> UnseenSession:
+    return UnseenSession(lambda: request.__dict__.get("session"))
 
 
 def _logged_in(request: Request) -> Any:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.errors import ConfigError
 from penstock.scope import current_boundary
+from penstock.web.unseen import UnseenSession
 from penstock.web.visit import Visit
 from penstock.web.wsgi import AnalyticsMiddleware
 
@@ -61,7 +62,12 @@ class Analytics:
             return
         own = self._options.get("user")
         find = _flask_login if own is None else own
-        options = {**self._options, "user": lambda _environ: find()}
+
+        def user(_environ: Any) -> Any:
+            with UnseenSession(_session):
+                return find()
+
+        options = {**self._options, "user": user}
         middleware = AnalyticsMiddleware(app.wsgi_app, client, **options)
         app.extensions[_NAME] = self
         app.wsgi_app = middleware
@@ -72,6 +78,20 @@ class Analytics:
             middleware.desk.escaped(visit, exception, _SIGNAL)
 
         got_request_exception.connect(failed, app, weak=False)
+
+
+def _session() -> Any:
+    """The session of the current request; Flask's own ``session`` notes that it was asked for."""
+    from flask import globals as contexts
+
+    for name in ("request_ctx", "app_ctx"):  # from Flask 3.2 on the second has it
+        context: Any = vars(contexts).get(name)
+        if context:
+            held = vars(context._get_current_object())  # noqa: SLF001 - as werkzeug documents it
+            found = held.get("_session", held.get("session"))
+            if found is not None:
+                return found
+    return None
 
 
 def _flask_login() -> Any:
