@@ -95,9 +95,11 @@ def test_a_lookup_goes_from_the_inside_out(client: MemoryClient) -> None:
 
 def test_a_block_adds_to_the_page_and_does_not_replace_it(client: MemoryClient) -> None:
     """`context(title=...)` inside a request keeps the request's URL."""
-    with client.request_context(url="https://shop.example/", method="GET"):
-        with client.context(title="Basket", status=200):
-            client.track(event="e")
+    with (
+        client.request_context(url="https://shop.example/", method="GET"),
+        client.context(title="Basket", status=200),
+    ):
+        client.track(event="e")
     assert last(client)["context"] == {
         "page": {"url": "https://shop.example/", "title": "Basket"},
         "http": {"method": "GET", "status": 200},
@@ -179,9 +181,11 @@ def test_nothing_of_a_request_is_left_behind(client: MemoryClient) -> None:
 
 def test_work_for_somebody_else_is_fresh(client: MemoryClient) -> None:
     """No id and no fact of the visitor goes with it, and consent of the visitor is not theirs."""
-    with client.request_context(user_id="visitor", ip="203.0.113.9", consent="off"):
-        with client.context(fresh=True, user_id="other"):
-            client.track(event="e")
+    with (
+        client.request_context(user_id="visitor", ip="203.0.113.9", consent="off"),
+        client.context(fresh=True, user_id="other"),
+    ):
+        client.track(event="e")
     assert last(client)["userId"] == "other"
     assert not {"context", "anonymousId"} & last(client).keys()
 
@@ -457,9 +461,11 @@ def test_a_wrapped_function_delivers_from_a_process(
 
 def test_a_scope_is_pickled_as_what_it_says_now(client: MemoryClient) -> None:
     """A function that finds the user stays; what it would say in the other process is unknown."""
-    with client.request_context(user_id=lambda: "u1", anonymous_id="device-1", tags={"a": 1}):
-        with client.context(properties={"p": 1}, tags={"b": 2}) as scope:
-            copy = pickle.loads(pickle.dumps(scope))
+    with (
+        client.request_context(user_id=lambda: "u1", anonymous_id="device-1", tags={"a": 1}),
+        client.context(properties={"p": 1}, tags={"b": 2}) as scope,
+    ):
+        copy = pickle.loads(pickle.dumps(scope))
     assert copy.user_id is None
     assert copy.anonymous_id == "device-1"
     assert copy.context == {"tags": {"a": 1, "b": 2}}
@@ -474,10 +480,14 @@ def test_a_job_is_a_boundary_of_its_own(client: MemoryClient) -> None:
     captured = []
     client.capture_exception = lambda error, **o: captured.append((error, o, CURRENT.get()))  # type: ignore[method-assign, attr-defined, assignment, unused-ignore]
     error = RuntimeError("broken")
-    with client.request_context(user_id="visitor"):
-        with pytest.raises(RuntimeError) as raised, client.job("nightly", user_id="u1"):
+
+    def run() -> None:
+        with client.request_context(user_id="visitor"), client.job("nightly", user_id="u1"):
             client.track(event="e")
             raise error
+
+    with pytest.raises(RuntimeError) as raised:
+        run()
     assert raised.value is error
     assert last(client)["userId"] == "u1"
     assert last(client)["context"] == {"tags": {"job": "nightly"}}
@@ -510,23 +520,25 @@ def test_consent_off_makes_calls_do_nothing(client: MemoryClient) -> None:
 
 def test_consent_anonymous_takes_out_who_and_which_device(client: MemoryClient) -> None:
     """Whoever put it there: the boundary, a block, or an argument of the call."""
-    with client.request_context(
-        user_id="u1",
-        anonymous_id="device-1",
-        ip="203.0.113.9",
-        user_agent="Browser/1",
-        session_id="s1",
-        device_id="d1",
-        click_ids={"gclid": "x"},
-        url="https://shop.example/",
-        consent="anonymous",
+    with (
+        client.request_context(
+            user_id="u1",
+            anonymous_id="device-1",
+            ip="203.0.113.9",
+            user_agent="Browser/1",
+            session_id="s1",
+            device_id="d1",
+            click_ids={"gclid": "x"},
+            url="https://shop.example/",
+            consent="anonymous",
+        ),
+        client.context(user_id="u1", anonymous_id="device-1", ip="203.0.113.9"),
     ):
-        with client.context(user_id="u1", anonymous_id="device-1", ip="203.0.113.9"):
-            client.track("u1", "a", {"p": 1}, anonymous_id="device-1", context={"ip": "1.2.3.4"})
-            client.capture("b", "u1")
-            client.page("u1", "c")
-            assert client.identify("u1", {"email": "kim@example.com"}) == ""
-            assert client.alias(user_id="u1", previous_id="device-1") == ""
+        client.track("u1", "a", {"p": 1}, anonymous_id="device-1", context={"ip": "1.2.3.4"})
+        client.capture("b", "u1")
+        client.page("u1", "c")
+        assert client.identify("u1", {"email": "kim@example.com"}) == ""
+        assert client.alias(user_id="u1", previous_id="device-1") == ""
     assert len(client.events) == 3
     made_up = {event.anonymous_id for event in client.events}
     assert len(made_up) == 1

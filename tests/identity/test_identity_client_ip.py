@@ -12,6 +12,9 @@ from penstock import ConfigError
 from penstock.identity import ClientIp
 
 OURS = ("10.0.0.0/8", "2001:db8:ffff::/48")
+BEHIND = {"trusted_proxies": OURS}
+CLOUD = {"trusted_proxies": OURS, "header": "CF-Connecting-IP"}
+XFF, CF = "x-forwarded-for", "cf-connecting-ip"
 
 
 def found(peer: str, headers: dict[str, str], **settings: Any) -> str:
@@ -22,34 +25,34 @@ def found(peer: str, headers: dict[str, str], **settings: Any) -> str:
     ("peer", "headers", "settings", "address"),
     [
         # Nobody is believed who is not configured.
-        ("203.0.113.9", {"x-forwarded-for": "1.1.1.1"}, {}, "203.0.113.9"),
-        ("203.0.113.9", {"x-forwarded-for": "1.1.1.1"}, {"trusted_proxies": OURS}, "203.0.113.9"),
-        ("203.0.113.9", {"forwarded": "for=1.1.1.1"}, {"trusted_proxies": OURS}, "203.0.113.9"),
-        ("203.0.113.9", {"cf-connecting-ip": "1.1.1.1"}, {}, "203.0.113.9"),
+        ("203.0.113.9", {XFF: "1.1.1.1"}, {}, "203.0.113.9"),
+        ("203.0.113.9", {XFF: "1.1.1.1"}, BEHIND, "203.0.113.9"),
+        ("203.0.113.9", {"forwarded": "for=1.1.1.1"}, BEHIND, "203.0.113.9"),
+        ("203.0.113.9", {CF: "1.1.1.1"}, {}, "203.0.113.9"),
         # From the right, as far as the proxies are ours.
-        ("10.0.0.1", {"x-forwarded-for": "1.1.1.1, 198.51.100.7"}, {"trusted_proxies": OURS}, "198.51.100.7"),
-        ("10.0.0.1", {"x-forwarded-for": "1.1.1.1, 198.51.100.7, 10.2.2.2"}, {"trusted_proxies": OURS}, "198.51.100.7"),
-        ("10.0.0.1", {"x-forwarded-for": "10.3.3.3, 10.2.2.2"}, {"trusted_proxies": OURS}, "10.3.3.3"),
-        ("10.0.0.1", {"x-forwarded-for": "<script>, 10.2.2.2"}, {"trusted_proxies": OURS}, "10.2.2.2"),
+        ("10.0.0.1", {XFF: "1.1.1.1, 198.51.100.7"}, BEHIND, "198.51.100.7"),
+        ("10.0.0.1", {XFF: "1.1.1.1, 198.51.100.7, 10.2.2.2"}, BEHIND, "198.51.100.7"),
+        ("10.0.0.1", {XFF: "10.3.3.3, 10.2.2.2"}, BEHIND, "10.3.3.3"),
+        ("10.0.0.1", {XFF: "<script>, 10.2.2.2"}, BEHIND, "10.2.2.2"),
         # Ports, brackets, zones.
-        ("10.0.0.1", {"x-forwarded-for": "[2001:db8::7]:4711"}, {"trusted_proxies": OURS}, "2001:db8::7"),
-        ("10.0.0.1", {"x-forwarded-for": "198.51.100.7:4711"}, {"trusted_proxies": OURS}, "198.51.100.7"),
-        ("10.0.0.1", {"x-forwarded-for": "fe80::1%eth0"}, {"trusted_proxies": OURS}, "fe80::1"),
-        ("2001:db8:ffff::1", {"forwarded": 'for="[2001:db8::7]:1"'}, {"trusted_proxies": OURS}, "2001:db8::7"),
-        ("::ffff:10.0.0.1", {"x-forwarded-for": "198.51.100.7"}, {"trusted_proxies": OURS}, "198.51.100.7"),
+        ("10.0.0.1", {XFF: "[2001:db8::7]:4711"}, BEHIND, "2001:db8::7"),
+        ("10.0.0.1", {XFF: "198.51.100.7:4711"}, BEHIND, "198.51.100.7"),
+        ("10.0.0.1", {XFF: "fe80::1%eth0"}, BEHIND, "fe80::1"),
+        ("2001:db8:ffff::1", {"forwarded": 'for="[2001:db8::7]:1"'}, BEHIND, "2001:db8::7"),
+        ("::ffff:10.0.0.1", {XFF: "198.51.100.7"}, BEHIND, "198.51.100.7"),
         # By the number of hops.
-        ("10.0.0.1", {"x-forwarded-for": "1.1.1.1, 198.51.100.7, 10.2.2.2"}, {"hops": 2}, "198.51.100.7"),
-        ("10.0.0.1", {"x-forwarded-for": "198.51.100.7"}, {"hops": 2}, "10.0.0.1"),
-        ("10.0.0.1", {"x-forwarded-for": "nonsense"}, {"hops": 1}, "10.0.0.1"),
+        ("10.0.0.1", {XFF: "1.1.1.1, 198.51.100.7, 10.2.2.2"}, {"hops": 2}, "198.51.100.7"),
+        ("10.0.0.1", {XFF: "198.51.100.7"}, {"hops": 2}, "10.0.0.1"),
+        ("10.0.0.1", {XFF: "nonsense"}, {"hops": 1}, "10.0.0.1"),
         # By a header of the proxy's.
-        ("10.0.0.1", {"cf-connecting-ip": "198.51.100.7"}, {"trusted_proxies": OURS, "header": "CF-Connecting-IP"}, "198.51.100.7"),
-        ("203.0.113.9", {"cf-connecting-ip": "198.51.100.7"}, {"trusted_proxies": OURS, "header": "CF-Connecting-IP"}, "203.0.113.9"),
-        ("10.0.0.1", {"cf-connecting-ip": "x", "x-forwarded-for": "198.51.100.7"}, {"trusted_proxies": OURS, "header": "CF-Connecting-IP"}, "198.51.100.7"),
+        ("10.0.0.1", {CF: "198.51.100.7"}, CLOUD, "198.51.100.7"),
+        ("203.0.113.9", {CF: "198.51.100.7"}, CLOUD, "203.0.113.9"),
+        ("10.0.0.1", {CF: "x", XFF: "198.51.100.7"}, CLOUD, "198.51.100.7"),
         # The network only.
         ("203.0.113.9", {}, {"anonymize": True}, "203.0.113.0"),
         ("2001:db8:1:2:3::4", {}, {"anonymize": True}, "2001:db8:1::"),
         # No address at all.
-        ("", {"x-forwarded-for": "1.1.1.1"}, {"trusted_proxies": OURS}, ""),
+        ("", {XFF: "1.1.1.1"}, BEHIND, ""),
         ("unix:", {}, {}, ""),
         ("testclient", {}, {}, ""),
     ],
@@ -76,7 +79,7 @@ def test_any_header_gives_an_address_or_nothing(text: str, hops: int) -> None:
     """Whatever a client makes up, what goes into an event is an address."""
     import ipaddress
 
-    for name in ("x-forwarded-for", "forwarded", "x-real-ip"):
+    for name in (XFF, "forwarded", "x-real-ip"):
         settings: dict[str, Any] = {"trusted_proxies": OURS, "header": "x-real-ip", "hops": hops}
         address = found("10.0.0.1", {name: text}, **settings)
         assert ipaddress.ip_address(address)

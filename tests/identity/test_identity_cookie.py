@@ -147,8 +147,10 @@ def rudder(value: object) -> str:
         ("ajs_anonymous_id=%22broken", BrowserIds()),
         (f"rl_anonymous_id={rudder('r-1')}", BrowserIds("r-1", None, None)),
         (
-            f"rl_anonymous_id={rudder('r-1')}; rl_user_id={rudder('u1')};"
-            f" rl_session={rudder({'id': 1772360431})}",
+            (
+                f"rl_anonymous_id={rudder('r-1')}; rl_user_id={rudder('u1')};"
+                f" rl_session={rudder({'id': 1772360431})}"
+            ),
             BrowserIds("r-1", "u1", "1772360431"),
         ),
         ("rl_anonymous_id=RS_ENC_v3_!!!", BrowserIds()),

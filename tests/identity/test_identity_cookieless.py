@@ -77,13 +77,15 @@ def test_nobodys_id_is_never_merged(anonymous_id: str) -> None:
     """6.3.19: not by login, not beside a user's id, not by alias."""
     if anonymous_id == "hash":
         anonymous_id = DailySaltId().id_for(*WHO)
-    with captured_client(Segment("KEY"), Dreamdata("KEY")) as client:
-        with client.request_context(anonymous_id=anonymous_id, ip="203.0.113.9"):
-            client.track(event="before")
-            client.login("u1", {"plan": "pro"})
-            client.track(event="after")
-            with pytest.raises(FieldError, match="nobody"):
-                client.alias(user_id="u1", previous_id=anonymous_id)
+    with (
+        captured_client(Segment("KEY"), Dreamdata("KEY")) as client,
+        client.request_context(anonymous_id=anonymous_id, ip="203.0.113.9"),
+    ):
+        client.track(event="before")
+        client.login("u1", {"plan": "pro"})
+        client.track(event="after")
+        with pytest.raises(FieldError, match="nobody"):
+            client.alias(user_id="u1", previous_id=anonymous_id)
     before, identify, after = client.events
     assert (before.anonymous_id, before.user_id) == (anonymous_id, None)
     assert (identify.type, identify.user_id, identify.anonymous_id) == ("identify", "u1", None)

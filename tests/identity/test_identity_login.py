@@ -13,7 +13,7 @@ from penstock.testing import captured_client
 DEVICE = "0b2c1c1e-1111-4111-8111-111111111111"
 
 
-def sent(*destinations: Any, log_in: Any = None) -> dict[str, list[dict[str, Any]]]:
+def sent(*destinations: Any) -> dict[str, list[dict[str, Any]]]:
     """What a login sends, ``{host: messages}``."""
     with captured_client(*destinations) as client:
         with client.request_context(anonymous_id=DEVICE):

@@ -13,11 +13,11 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
+from web_servers import BROWSER, PAGE, Answer, asgi_server, wait_until
 
 from penstock.identity import AnonymousCookie, CrossDomainLinker
 from penstock.scope import CURRENT
 from penstock.web.asgi import AnalyticsMiddleware
-from web_servers import BROWSER, PAGE, Answer, asgi_server, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -128,12 +128,12 @@ def test_the_user_is_found_by_the_scope(client: MemoryClient) -> None:
 # -- errors ----------------------------------------------------------------------------------
 
 
-class Broken(Exception):
+class BrokenError(Exception):
     """Ours to find again."""
 
 
 async def fails(_: Any) -> None:
-    raise Broken("secret")
+    raise BrokenError("secret")
 
 
 async def missing(_: Any) -> None:
@@ -161,7 +161,7 @@ def test_an_error_is_captured_and_goes_on(client: MemoryClient, caught: list[Cau
     with asgi_server(starlette(client, Route("/", fails))) as server:
         assert server.get("/?utm_source=mail").status == 500
     ((error, options, scope),) = caught
-    assert isinstance(error, Broken)
+    assert isinstance(error, BrokenError)
     assert options == {
         "handled": False,
         "mechanism_type": "middleware",
@@ -227,7 +227,7 @@ def test_an_error_in_the_middle_of_a_stream_has_its_context(
     async def pieces() -> AsyncIterator[bytes]:
         yield b"one"
         client.track(event="streamed")
-        raise Broken
+        raise BrokenError
 
     async def endpoint(_: Any) -> StreamingResponse:
         client.set_user("u1")
@@ -240,7 +240,7 @@ def test_an_error_in_the_middle_of_a_stream_has_its_context(
     found = one.error
     while isinstance(found, BaseExceptionGroup):  # Starlette streams in a task group
         (found,) = found.exceptions
-    assert isinstance(found, Broken)
+    assert isinstance(found, BrokenError)
     assert one.scope is not None
     assert one.scope.user_id == "u1"
 
@@ -260,7 +260,7 @@ def test_errors_can_be_left_alone(client: MemoryClient, caught: list[Caught]) ->
 
 def same(one: Answer, other: Answer) -> bool:
     """Whether two answers are one, but for the date."""
-    kept = [[pair for pair in a.headers if pair[0] not in {"date"}] for a in (one, other)]
+    kept = [[pair for pair in a.headers if pair[0] != "date"] for a in (one, other)]
     return (one.status, one.body) == (other.status, other.body) and kept[0] == kept[1]
 
 

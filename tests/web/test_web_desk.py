@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from web_servers import BROWSER, PAGE
 
 from penstock import ConfigError
 from penstock.identity import AnonymousCookie, CrossDomainLinker, DailySaltId, Placeholder
 from penstock.testing import MemoryClient, captured_client
 from penstock.web.desk import Desk
 from penstock.web.head import Head, cleaned
-from web_servers import BROWSER, PAGE
 
 if TYPE_CHECKING:
     from penstock.web.visit import Visit

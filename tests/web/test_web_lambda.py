@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from web_servers import BROWSER
 
 from penstock import Client, Config, Segment
 from penstock.identity import AnonymousCookie
 from penstock.testing import captured_client
 from penstock.web.aws_lambda import handler, head_of
-from web_servers import BROWSER
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -98,7 +98,9 @@ def test_what_is_no_request_has_a_boundary_nonetheless(client: MemoryClient, eve
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+    ),
     max_leaves=8,
 )  # fmt: skip
 
@@ -106,13 +108,13 @@ json_values = st.recursive(
 @given(
     st.fixed_dictionaries(
         {},
-        optional={
-            name: json_values
-            for name in (
+        optional=dict.fromkeys(
+            (
                 *("httpMethod", "path", "rawPath", "rawQueryString", "queryStringParameters"),
                 *("headers", "multiValueHeaders", "cookies", "requestContext"),
-            )
-        },
+            ),
+            json_values,
+        ),
     )
 )
 def test_any_event_is_served(event: Any) -> None:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from wsgiref.util import FileWrapper
 
 import pytest
+from web_servers import BROWSER, PAGE, wait_until, wsgi_server
 
 from penstock import ConfigError
 from penstock.identity import AnonymousCookie, CrossDomainLinker
 from penstock.scope import CURRENT
 from penstock.web.wsgi import AnalyticsMiddleware
-from web_servers import BROWSER, PAGE, wait_until, wsgi_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +30,7 @@ def text() -> list[tuple[str, str]]:
     return [("Content-Type", "text/plain")]
 
 
-class Broken(Exception):
+class BrokenError(Exception):
     """Ours to find again."""
 
 
@@ -76,14 +76,14 @@ class Stream:
             yield b"two"
             self.client.track(event="third piece")
         if self.breaks == "piece":
-            raise Broken
+            raise BrokenError
         yield b"three"
 
     def close(self) -> None:
         self.closed += 1
         self.client.track(event="close")
         if self.breaks == "close":
-            raise Broken
+            raise BrokenError
 
 
 @pytest.mark.parametrize("breaks", ["", "piece", "close"])
@@ -108,7 +108,7 @@ def test_a_streamed_body_belongs_to_the_request(
     assert {event.user_id for event in events.values()} == {"u1"}
     assert events["third piece"].context["tags"] == {"inner": True}
     assert "tags" not in events["close"].context
-    assert [type(one.error) for one in caught] == ([Broken] if breaks else [])
+    assert [type(one.error) for one in caught] == ([BrokenError] if breaks else [])
     assert all(one.context["http"]["path"] == "/" for one in caught)
 
 
@@ -139,13 +139,13 @@ def test_a_body_may_be_driven_by_any_thread(client: MemoryClient) -> None:
 
 def test_an_error_is_captured_and_goes_on(client: MemoryClient, caught: list[Caught]) -> None:
     """The very same object, and the server answers as ever."""
-    error = Broken("secret")
+    error = BrokenError("secret")
 
     def app(environ: Any, start_response: Any) -> list[bytes]:
         raise error
 
     middleware = AnalyticsMiddleware(app, client)
-    with pytest.raises(Broken) as raised:
+    with pytest.raises(BrokenError) as raised:
         middleware({"PATH_INFO": "/"}, lambda *_: None)
     assert raised.value is error
     with wsgi_server(middleware) as server:
@@ -157,8 +157,14 @@ def test_an_error_is_captured_and_goes_on(client: MemoryClient, caught: list[Cau
 
 @pytest.mark.parametrize(
     ("error", "captured"),
-    [(SystemExit(), 0), (SystemExit(0), 0), (SystemExit(3), 1), (KeyboardInterrupt(), 0), (GeneratorExit(), 0)],
-)  # fmt: skip
+    [
+        (SystemExit(), 0),
+        (SystemExit(0), 0),
+        (SystemExit(3), 1),
+        (KeyboardInterrupt(), 0),
+        (GeneratorExit(), 0),
+    ],
+)
 def test_the_end_of_a_worker_is_no_error(
     client: MemoryClient, caught: list[Caught], error: BaseException, captured: int
 ) -> None:
@@ -179,14 +185,14 @@ def test_a_framework_s_error_page_is_captured_as_handled(
 
     def app(environ: Any, start_response: Any) -> list[bytes]:
         try:
-            raise Broken
-        except Broken as error:
+            raise BrokenError  # noqa: TRY301 - as a framework's view does
+        except BrokenError as error:
             start_response("500 No", text(), (type(error), error, error.__traceback__))
         return [b"sorry"]
 
     with wsgi_server(AnalyticsMiddleware(app, client)) as server:
         assert server.get("/").body == b"sorry"
-    assert [(type(one.error), one.options["handled"]) for one in caught] == [(Broken, True)]
+    assert [(type(one.error), one.options["handled"]) for one in caught] == [(BrokenError, True)]
 
 
 def test_whole_bodies_and_files_are_the_server_s(client: MemoryClient) -> None:
@@ -277,7 +283,7 @@ def flask_app(client: MemoryClient) -> Any:
 
     @app.get("/boom")
     def boom() -> str:
-        raise Broken
+        raise BrokenError
 
     @app.get("/refused/<int:status>")
     def refused(status: int) -> str:
@@ -291,7 +297,7 @@ def flask_app(client: MemoryClient) -> Any:
         def pieces() -> Iterator[str]:
             yield "one"
             client.track(event="streamed")
-            raise Broken
+            raise BrokenError
 
         return Response(pieces())
 
@@ -323,7 +329,7 @@ def test_flask_errors_are_captured_with_their_request(
             assert server.get(path).status == status
         assert server.get("/nowhere").status == 404
     ((error, options, scope),) = caught
-    assert isinstance(error, Broken)
+    assert isinstance(error, BrokenError)
     assert (options["handled"], options["source"]) == (False, "flask.got_request_exception")
     assert scope is not None
     assert scope.context is not None
@@ -338,7 +344,7 @@ def test_flask_streams_have_their_request(
         assert server.get("/stream").status == 200
         wait_until(lambda: caught, "the error")
     client.assert_tracked("streamed", user_id="u1")
-    assert isinstance(caught[0].error, Broken)
+    assert isinstance(caught[0].error, BrokenError)
     assert caught[0].scope is not None
     assert caught[0].scope.user_id == "u1"
 

@@ -117,7 +117,7 @@ class _Quiet(WSGIRequestHandler):
 
 @contextmanager
 def wsgi_server(app: Any) -> Iterator[Served]:
-    """wsgiref with a thread per request; each checks nothing and changes nothing."""
+    """Wsgiref with a thread per request; each checks nothing and changes nothing."""
     server = make_server("127.0.0.1", 0, app, server_class=_Threads, handler_class=_Quiet)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()

@@ -121,7 +121,7 @@ def _headers(event: dict[str, Any]) -> dict[str, str]:
     several = event.get("multiValueHeaders")
     found = {name: value for name, value in event["headers"].items() if value is not None}
     if isinstance(several, dict):
-        found |= {n: ", ".join(map(str, v)) for n, v in several.items() if isinstance(v, list)}
+        found |= {n: _listed(n, v) for n, v in several.items() if isinstance(v, list)}
     cookies = event.get("cookies")
     if isinstance(cookies, list):
         found["cookie"] = "; ".join(map(str, cookies))
@@ -129,6 +129,10 @@ def _headers(event: dict[str, Any]) -> dict[str, str]:
         str(name).lower(): str(value).encode("utf-8", "replace").decode("latin-1")
         for name, value in found.items()
     }
+
+
+def _listed(name: object, values: list[Any]) -> str:
+    return ("; " if str(name).lower() == "cookie" else ", ").join(map(str, values))
 
 
 def _query(event: dict[str, Any]) -> str:
