@@ -105,9 +105,12 @@ class Installed:
             self._tell("begin", error)
 
     def _failed(self, sender: Any = None, exception: Any = None, **_: Any) -> None:
-        """What the task says it throws is its way of answering, and no error."""
+        """What the task says it throws, and how it tells the worker what to do, are no errors."""
         try:
-            if not isinstance(exception, tuple(getattr(sender, "throws", ()) or ())):
+            from celery.exceptions import Ignore, Reject, Retry
+
+            expected = tuple(getattr(sender, "throws", ()) or ())
+            if not isinstance(exception, (Ignore, Reject, Retry, *expected)):
                 report(self.client, exception, handled=False, mechanism="task", source=_SOURCE)
         except Exception as error:  # noqa: BLE001 - the task has failed for its own reason
             self._tell("failure", error)
