@@ -12,7 +12,7 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 RUN = BENCHMARKS / "run.py"
 PARTS = (
     "capture", "throughput", "memory", "imports", "interference", "leaving", "loss", "errors",
-    "collector_intake", "collector_store", "flags",
+    "collector_intake", "collector_store", "flags", "web",
 )  # fmt: skip
 
 

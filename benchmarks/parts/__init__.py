@@ -14,7 +14,7 @@ from sdks import NAMES as ORDER
 
 NAMES = (
     "capture", "throughput", "memory", "imports", "interference", "leaving", "loss", "errors",
-    "collector_intake", "collector_store", "flags",
+    "collector_intake", "collector_store", "flags", "web",
 )  # fmt: skip
 
 

@@ -59,7 +59,10 @@ class Scope:
         boundary: The request or job that events belong to.
     """
 
-    __slots__ = ("_cached", "_own", "_tags", "_user", "anonymous", "boundary", "properties")
+    __slots__ = (
+        *("_cached", "_own", "_tags", "_unknown", "_user"),
+        *("anonymous", "boundary", "properties"),
+    )
 
     def __init__(
         self,
@@ -79,6 +82,8 @@ class Scope:
         self.boundary = boundary
         #: The boundary's context it was merged with, and what came of it.
         self._cached: tuple[object, Mapping[str, Any] | None] | None = None
+        #: The context, and the same where no user is known.
+        self._unknown: tuple[object, Mapping[str, Any] | None] | None = None
 
     @property
     def user_id(self) -> Id | None:
@@ -182,9 +187,12 @@ class Scope:
         boundary = self.boundary
         if boundary is None or "userId" in neutral or neutral["type"] in _ABOUT_PROFILES:
             return found
-        if boundary.personless:
-            return over(found, {"personless": True})
-        return found
+        if not boundary.personless:
+            return found
+        unknown = self._unknown
+        if unknown is None or unknown[0] is not found:
+            unknown = self._unknown = (found, over(found, {"personless": True}))
+        return unknown[1]
 
     def __repr__(self) -> str:
         """Whether there is a boundary; nobody's ids."""
