@@ -30,8 +30,11 @@ from penstock import (
     Webhook,
     errors,
 )
+from penstock._facts import _PLACES
 from penstock.cli import main as command
+from penstock.identity import AnonymousCookie
 from penstock.values import Reason
+from penstock.web import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -120,6 +123,20 @@ def test_every_setting_is_documented() -> None:
     fields |= {f"error_tracking.{field.name}" for field in dataclasses.fields(ErrorTracking)}
     settings = documented("configuration.md").partition("## Hooks")[0]
     assert {name for name in first_column(settings) if name.islower()} == fields
+
+
+def test_every_option_of_the_middleware_is_documented() -> None:
+    """docs/web.md names exactly the options of its Settings, docs/identity.md the cookie's."""
+    options = {field.name for field in dataclasses.fields(Settings) if field.init}
+    assert first_column(documented("web.md").partition("## Options")[2]) == options
+    cookie = documented("identity.md").partition("## Login")[0]
+    assert first_column(cookie) == {field.name for field in dataclasses.fields(AnonymousCookie)}
+
+
+def test_every_fact_of_a_request_is_documented() -> None:
+    """docs/context.md says where each arrives."""
+    fields = documented("context.md").partition("## Fields")[2]
+    assert first_column(fields) == {*_PLACES, "user_id", "anonymous_id", "tags"}
 
 
 def test_every_coercion_is_documented() -> None:

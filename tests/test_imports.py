@@ -47,7 +47,10 @@ LAYERS = [
     {"cli", "__main__", "collector", "web", "importing", "testing", "pytest_plugin"},
 ]
 #: Packages of the extras: only the parts that need them import them, and the rest never at the top.
-OPTIONAL = {"click", "rich", "uvicorn", "httptools", "uvloop", "starlette", "pyarrow", "duckdb"}
+OPTIONAL = {
+    *("click", "rich", "uvicorn", "httptools", "uvloop", "starlette", "pyarrow", "duckdb"),
+    *("django", "asgiref", "flask", "flask_login", "fastapi", "celery", "itsdangerous"),
+}
 #: What a program that never sends must not pay for.
 HEAVY = {"urllib3", "ssl", "http.client", "asyncio", "socket", "email", "inspect", "logging"}
 
@@ -189,3 +192,10 @@ def test_the_plugin_imports_nothing_of_penstock() -> None:
         "penstock._version",
         "penstock.pytest_plugin",
     }
+
+
+def test_the_web_parts_need_no_framework_to_be_imported() -> None:
+    """Each imports its own when it is used, and nothing of a network."""
+    names = ("asgi", "wsgi", "django", "flask", "celery", "aws_lambda")
+    found = new_modules(";".join(f"import penstock.web.{name}" for name in names))
+    assert not {name.partition(".")[0] for name in found} & (OPTIONAL | {"urllib3", "asyncio"})

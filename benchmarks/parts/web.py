@@ -263,7 +263,10 @@ def tables(results: Results) -> Iterator[Table]:
     header = ["application", "bare p50", "middleware p50", "middleware p99", "spread"]
     rows = []
     for sdk, variant in results.runs:
-        row = [f"penstock, {variant}", *(shown(results.median(sdk, variant, key)) for key in FIELDS)]
+        row = [
+            f"penstock, {variant}",
+            *(shown(results.median(sdk, variant, key)) for key in FIELDS),
+        ]
         rows.append([*row, results.spread(sdk, variant, "p50")])
     yield Table(header, rows)
 

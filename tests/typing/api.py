@@ -36,6 +36,7 @@ from penstock import (
     Properties,
     Retry,
     RudderStack,
+    Scope,
     Segment,
     Track,
     Traits,
@@ -43,8 +44,12 @@ from penstock import (
 )
 from penstock.error_tracking.logging_handler import ExceptionLogHandler
 from penstock.flags.openfeature import PenstockProvider
+from penstock.identity import AnonymousCookie, CrossDomainLinker, DailySaltId, Placeholder
 from penstock.testing import CapturedEvent, CountingIds, FakeClock, MemoryClient, captured_client
 from penstock.transport import Request, Response, Transport
+from penstock.web import Settings
+from penstock.web.aws_lambda import handler
+from penstock.web.wsgi import AnalyticsMiddleware as WsgiMiddleware
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -235,6 +240,57 @@ def scopes(client: Client) -> None:
         assert_type(same, Client)
     with penstock.scoped(user_id="u1", context={"ip": "203.0.113.9"}):
         client.track(event="Signed Up")
+
+
+def requests(client: Client) -> None:
+    with client.request_context(user_id=lambda: 7, ip="203.0.113.9", consent="anonymous") as scope:
+        assert_type(scope, Scope)
+        client.set_user("u1")
+        client.set_session(1772360431)
+        client.tag("plan", "pro")
+        assert_type(client.anonymous_id(create=True), str | None)
+        assert_type(client.login("u1", Traits(plan="pro")), str)
+        client.logout()
+    with client.context(fresh=True, user_id="u2"), client.job("nightly", flush=2.0):
+        client.track(event="A")
+    client.context(user_agnet="x")  # type: ignore[call-arg]
+    client.request_context(consent="perhaps")  # type: ignore[arg-type]
+    with client.use_context(client.current_context()):
+        client.track(event="A")
+
+
+def wrapped(client: Client) -> None:
+    def double(number: int) -> float:
+        return number * 2.0
+
+    assert_type(client.wrap(double)(2), float)
+    scoped = client.scoped(user_id="u1")(double)
+    assert_type(scoped(2), float)
+
+
+def identities() -> None:
+    cookie = AnonymousCookie(domain=".example.com")
+    assert_type(cookie.read("anonymous_id=x"), str | None)
+    assert_type(AnonymousCookie.dreamdata(), AnonymousCookie)
+    linker = CrossDomainLinker(["k" * 16], ["other.example"], on_conflict="alias")
+    assert_type(linker.decorate_url("https://other.example/"), str)
+    Settings(cookie=cookie, linker=linker, trusted_proxies=["10.0.0.0/8"], gpc="off")
+    Settings(cookieless=DailySaltId(secret="s"))
+    Settings(cookieless=Placeholder(), query="none")
+    Settings(query="some")  # type: ignore[arg-type]
+
+
+def middleware(client: Client) -> None:
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        return [b"ok"]
+
+    WsgiMiddleware(app, client, anonymize_ip=True)
+
+    @handler(client)
+    def main(event: Any, context: Any) -> int:
+        return 1
+
+    assert_type(main({}, None), int)
 
 
 def errors(client: Client) -> None:
