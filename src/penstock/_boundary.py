@@ -106,13 +106,17 @@ class Boundary:
         self._asking = get_ident()
         try:
             found = id_text(find())
-        except Exception:  # noqa: BLE001 - the host's code: no event is lost for it
+        except Exception as error:  # noqa: BLE001 - the host's code: no event is lost for it
+            self.failed("user", error)
             found = None
         finally:
             self._asking = 0
         if found is not None and self._user is find:
             self._user = found
         return found
+
+    def failed(self, what: str, error: BaseException) -> None:
+        """The host's code that finds something failed; whoever opened the boundary may tell."""
 
     def set_user(self, user_id: Id | None) -> None:
         """Say who it is; None: nobody."""

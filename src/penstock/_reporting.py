@@ -30,7 +30,13 @@ def is_error(error: BaseException) -> bool:
 
 
 def report(
-    client: Client, error: BaseException, *, handled: bool, mechanism: str, source: str
+    client: Client,
+    error: BaseException,
+    *,
+    handled: bool,
+    mechanism: str,
+    source: str,
+    request: object = None,
 ) -> None:
     """
     Capture *error*; whatever happens meanwhile stays here.
@@ -41,9 +47,11 @@ def report(
         handled: Whether somebody dealt with it.
         mechanism: What kind of boundary it crossed: ``middleware``, ``task``, ``generic``.
         source: Which hook saw it, as in ``asgi.application``.
+        request: What it happened in, for the hint of `ErrorTracking.before_send`.
     """
+    more: dict[str, Any] = {} if request is None else {"hint": {"request": request}}
     capture: Any = getattr(client, "capture_exception", None)
     if capture is None or not is_error(error):
         return
     with suppress(Exception):
-        capture(error, handled=handled, mechanism_type=mechanism, source=source)
+        capture(error, handled=handled, mechanism_type=mechanism, source=source, **more)

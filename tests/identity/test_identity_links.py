@@ -160,6 +160,22 @@ def test_a_store_hides_what_a_token_means(clock: Clock) -> None:
     assert linker.verify(token, "other.example", AGENT) is None
 
 
+def test_a_store_out_of_reach_costs_no_page(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    """Links go out as they are, and tokens that come in are ignored; both are told."""
+
+    class Broken:
+        def put(self, token: str, payload: str, ttl: float) -> None:
+            raise OSError("secret host")
+
+        def take(self, token: str) -> str | None:
+            raise OSError("secret host")
+
+    linker = CrossDomainLinker(KEYS, ["other.example"], token_store=Broken(), clock=clock)
+    assert linker.decorate(URL, DEVICE, "shop.example", AGENT) == URL
+    assert linker.verify("token", "other.example", AGENT) is None
+    assert caplog.messages == ["the token store failed: OSError"]
+
+
 def test_one_of_many_at_once_uses_a_token(linker: CrossDomainLinker) -> None:
     """Two requests with one link: the second is somebody who was handed it."""
     token, found = made(linker), []

@@ -162,7 +162,8 @@ def test_an_error_is_captured_and_goes_on(client: MemoryClient, caught: list[Cau
         assert server.get("/?utm_source=mail").status == 500
     ((error, options, scope),) = caught
     assert isinstance(error, BrokenError)
-    assert options == {
+    assert options["hint"]["request"].path == "/"
+    assert {name: options[name] for name in ("handled", "mechanism_type", "source")} == {
         "handled": False,
         "mechanism_type": "middleware",
         "source": "asgi.application",
@@ -243,6 +244,26 @@ def test_an_error_in_the_middle_of_a_stream_has_its_context(
     assert isinstance(found, BrokenError)
     assert one.scope is not None
     assert one.scope.user_id == "u1"
+
+
+def test_the_loop_s_errors_are_captured_when_asked(
+    client: MemoryClient, caught: list[Caught]
+) -> None:
+    """Of a callback that nobody waits for, in the server's own loop."""
+
+    def fails_later() -> None:
+        raise BrokenError
+
+    async def endpoint(_: Any) -> PlainTextResponse:
+        asyncio.get_running_loop().call_soon(fails_later)
+        return PlainTextResponse("ok")
+
+    with asgi_server(starlette(client, Route("/", endpoint), asyncio_errors=True)) as server:
+        for _ in range(2):
+            assert server.get("/").status == 200
+        wait_until(lambda: len(client.events) == 2, "both errors")
+    assert {event.type for event in client.events} == {"exception_event"}
+    assert caught == [], "the tracker takes these by itself"
 
 
 def test_errors_can_be_left_alone(client: MemoryClient, caught: list[Caught]) -> None:

@@ -335,6 +335,35 @@ def test_without_cookies_an_id_is_computed(client: MemoryClient) -> None:
     assert hashed.set_cookies("") == []
 
 
+class NoSalt:
+    def salt(self, day: str, propose: bytes) -> bytes:
+        raise OSError("secret host")
+
+
+def test_what_fails_while_an_event_asks_costs_no_event(
+    client: MemoryClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A store out of reach, a user that cannot be found: told once, by their kinds."""
+    from penstock.scoping import Held
+
+    desk = Desk(client, cookieless=DailySaltId(NoSalt()))
+
+    def find() -> str:
+        raise RuntimeError("secret user")
+
+    found = desk.receive(head(), find)
+    assert found is not None
+    with Held(desk.scope(found)):
+        assert client.track(event="e")
+    assert "secret" not in caplog.text
+    assert {
+        record.getMessage().partition("(")[2].partition(")")[0] for record in caplog.records
+    } == {
+        "user: RuntimeError",
+        "device: OSError",
+    }
+
+
 def test_a_login_is_remembered_by_the_device(client: MemoryClient) -> None:
     """The next one is not linked again; a logout forgets and rotates."""
     from penstock.scoping import Held

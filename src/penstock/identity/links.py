@@ -20,6 +20,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from urllib.parse import quote, unquote_plus, urlsplit, urlunsplit
 
+from penstock._log import ERROR, Log
 from penstock._nobody import is_nobodys
 from penstock.errors import ConfigError, MissingExtraError
 from penstock.identity.cookie import valid_id
@@ -110,6 +111,7 @@ class CrossDomainLinker:
         self._ttl = ttl
         self._clock = clock
         self._seen = _Seen()
+        self._log = Log(None, verbose=False)
         self.parameter = parameter
         self.on_conflict = on_conflict
 
@@ -148,7 +150,11 @@ class CrossDomainLinker:
         fits = parts.scheme in {"http", "https"} and self._links_to(target)
         if not fits or is_nobodys(anonymous_id) or valid_id(anonymous_id) is None:
             return url
-        token = self._token(anonymous_id, source, target, user_agent)
+        try:
+            token = self._token(anonymous_id, source, target, user_agent)
+        except Exception as error:  # noqa: BLE001 - a store out of reach costs no page
+            self._failed(error)
+            return url
         kept = without_parameter(parts.query, self.parameter)
         query = f"{kept}&{self.parameter}={token}" if kept else f"{self.parameter}={token}"
         return urlunsplit(parts._replace(query=query))
@@ -225,16 +231,22 @@ class CrossDomainLinker:
     def _read(self, token: str) -> dict[str, Any] | None:
         if not 0 < len(token) <= _LONGEST_TOKEN or not token.isascii():
             return None
-        if self._store is not None:
-            kept = self._store.take(token)
-            if kept is None:
-                return None
-            token = kept
+        signed = token if self._store is None else self._taken(self._store, token)
         try:
-            payload = self._signer.loads(token)
+            payload = self._signer.loads(signed)
         except Exception:  # noqa: BLE001 - whatever is wrong with it, it is not ours
             return None
         return payload if isinstance(payload, dict) else None
+
+    def _taken(self, store: TokenStore, token: str) -> str:
+        try:
+            return store.take(token) or ""
+        except Exception as error:  # noqa: BLE001 - the page is shown, the visitor is new
+            self._failed(error)
+            return ""
+
+    def _failed(self, error: BaseException) -> None:
+        self._log.say(ERROR, "store", "the token store failed: %s", type(error).__name__)
 
     def __repr__(self) -> str:
         """Where links may lead; no key."""

@@ -59,6 +59,7 @@ class AnalyticsMiddleware:
         self._desk = Desk(client, **options)
         self._used = frozenset(name.encode() for name in self._desk.used)
         self._find_user = self._desk.settings.user
+        self._takes_loop = self._desk.settings.asyncio_errors
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -66,6 +67,9 @@ class AnalyticsMiddleware:
         if kind == "lifespan":
             await self.app(scope, receive, self._flushing(send))
             return
+        if self._takes_loop:
+            self._takes_loop = False
+            self._take_loop()
         visit = self._visit(scope) if kind in {"http", "websocket"} else None
         if visit is None:
             await self.app(scope, receive, send)
@@ -82,6 +86,13 @@ class AnalyticsMiddleware:
             raise
         finally:
             leave(token)
+
+    def _take_loop(self) -> None:
+        """Now that it runs."""
+        try:
+            self._desk.client.install_asyncio()
+        except Exception as error:  # noqa: BLE001 - another kind of loop
+            self._desk.failed("asyncio", error)
 
     def _visit(self, scope: Scope) -> Visit | None:
         if _MARK in scope:
@@ -114,7 +125,7 @@ class AnalyticsMiddleware:
             kept = b", ".join(v for name, v in headers if name.lower() == b"cache-control")
             cookies = self._desk.answer(visit, status, kept.decode("latin-1"))
             if status in self._desk.settings.capture_status_codes:
-                self._desk.answered_badly(sys.exc_info()[1], status, _SOURCE)
+                self._desk.answered_badly(visit, sys.exc_info()[1], _SOURCE)
             more = [(b"set-cookie", one.encode("latin-1")) for one in cookies]
         except Exception as error:  # noqa: BLE001 - the response goes out as it is
             self._desk.failed("answer", error)

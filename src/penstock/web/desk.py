@@ -71,7 +71,8 @@ class Desk:
         try:
             if self._skips(head):
                 return None
-            return Visit(self.settings, head, self._consent(head), user, answers=answers)
+            consent = self._consent(head)
+            return Visit(self.settings, head, consent, user, answers=answers, tell=self.failed)
         except Exception as error:  # noqa: BLE001 - the host is served, whatever we are not
             self.failed("receive", error)
             return None
@@ -169,17 +170,30 @@ class Desk:
                 return
             if visit is not None and not visit.status:
                 visit.answered(500)
-            report(self.client, error, handled=False, mechanism="middleware", source=source)
+            self._report(visit, error, source, handled=False)
         except Exception as failure:  # noqa: BLE001 - the host's own error is the one that counts
             self.failed("escaped", failure)
 
-    def answered_badly(self, error: BaseException | None, status: int, source: str) -> None:
+    def answered_badly(self, visit: Visit, error: BaseException | None, source: str) -> None:
         """A framework made an answer of an error: one that says the server failed is captured."""
         settings = self.settings
         if error is None or not settings.capture_errors:
             return
-        if status in settings.capture_status_codes:
-            report(self.client, error, handled=True, mechanism="middleware", source=source)
+        if visit.status in settings.capture_status_codes:
+            self._report(visit, error, source, handled=True)
+
+    def _report(
+        self, visit: Visit | None, error: BaseException, source: str, *, handled: bool
+    ) -> None:
+        request = None if visit is None else visit.head
+        report(
+            self.client,
+            error,
+            handled=handled,
+            mechanism="middleware",
+            source=source,
+            request=request,
+        )
 
     def failed(self, what: str, error: BaseException) -> None:
         """Tell that something of ours or of the host's went wrong: its kind, never its text."""

@@ -67,6 +67,8 @@ class Settings:
         capture_errors: Capture what leaves the application, and what its framework answered
             with an error status.
         capture_status_codes: The statuses that count as errors.
+        asyncio_errors: ASGI only: capture what nobody catches in the server's event loop, from the
+            first request on; see `Client.install_asyncio`.
         person_profiles: ``always`` gives visitors with a cookie a profile at PostHog before they
             log in.
         flush_timeout: Seconds for delivery when a server stops or a function is frozen.
@@ -97,6 +99,7 @@ class Settings:
     user: Callable[..., Any] | None = None
     capture_errors: bool = True
     capture_status_codes: Collection[int] = SERVER_ERRORS
+    asyncio_errors: bool = False
     person_profiles: Literal["identified_only", "always"] = "identified_only"
     flush_timeout: float = 2.0
     client_ip: ClientIp = field(init=False, repr=False, compare=False)

@@ -17,6 +17,8 @@ from penstock.web.bots import is_bot
 from penstock.web.head import LONGEST
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from penstock._boundary import Consent, User
     from penstock.web.head import Head
     from penstock.web.settings import Settings
@@ -34,6 +36,7 @@ class Visit(Boundary):
         consent: What the visitor agreed to.
         user: Finds the user.
         answers: Whether the response can carry a cookie; a websocket's cannot.
+        tell: Told what failed, and how: nothing raises into the event that asked.
     """
 
     def __init__(
@@ -44,6 +47,7 @@ class Visit(Boundary):
         user: User = None,
         *,
         answers: bool = True,
+        tell: Callable[[str, BaseException], None] | None = None,
     ) -> None:
         super().__init__(user_id=user, consent=consent)
         self.settings = settings
@@ -51,6 +55,7 @@ class Visit(Boundary):
         self.person_profiles = settings.person_profiles
         self.status = 0
         self._answers = answers
+        self._tell = tell
         self._looked = False
         self._new_cookie = False
         self._flag: str | None = None
@@ -87,8 +92,20 @@ class Visit(Boundary):
         """The host name that was asked for."""
         return page.without_port(self.authority)
 
+    def failed(self, what: str, error: BaseException) -> None:
+        """See `Boundary.failed`."""
+        if self._tell is not None:
+            self._tell(what, error)
+
     def find_facts(self) -> dict[str, Any]:
         """The context of this request."""
+        try:
+            return self._read_facts()
+        except Exception as error:  # noqa: BLE001 - the event goes without
+            self.failed("facts", error)
+            return {}
+
+    def _read_facts(self) -> dict[str, Any]:
         head, policy = self.head, self.settings.query
         scheme = page.scheme_of(head, forwarded=self._believed)
         campaign, clicks = page.campaign_and_clicks(head.query) if head.query else ({}, {})
@@ -141,7 +158,10 @@ class Visit(Boundary):
         """The cookie's id, found or made once."""
         if not self._looked:
             self._looked = True
-            self._device = self._device or self._find_device()
+            try:
+                self._device = self._device or self._find_device()
+            except Exception as error:  # noqa: BLE001 - a salt's store may be out of reach
+                self.failed("device", error)
         return self._device
 
     def _find_device(self) -> str | None:

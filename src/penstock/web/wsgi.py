@@ -108,7 +108,7 @@ class AnalyticsMiddleware:
             kept = ", ".join(v for name, v in headers if name.lower() == "cache-control")
             cookies = self.desk.answer(visit, code, kept)
             if code in self.desk.settings.capture_status_codes:
-                self.desk.answered_badly(sys.exc_info()[1], code, _SOURCE)
+                self.desk.answered_badly(visit, sys.exc_info()[1], _SOURCE)
             return [*headers, *(("Set-Cookie", one) for one in cookies)] if cookies else headers
         except Exception as error:  # noqa: BLE001 - the response goes out as it is
             self.desk.failed("answer", error)
