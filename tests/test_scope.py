@@ -436,6 +436,52 @@ def test_a_scope_is_carried_by_hand(client: MemoryClient) -> None:
     ]
 
 
+def test_a_wrapped_coroutine_function_is_one(client: MemoryClient) -> None:
+    """Its work is done where it is awaited, in the scope it was wrapped in."""
+    import inspect
+
+    async def load(number: int) -> int:
+        await asyncio.sleep(0)
+        client.track(event="loaded")
+        return number + 1
+
+    with client.request_context(user_id="u1"):
+        wrapped = client.wrap(load)
+
+    async def elsewhere() -> int:
+        found = await wrapped(1)
+        assert CURRENT.get() is None
+        return found
+
+    assert inspect.iscoroutinefunction(wrapped)
+    assert asyncio.run(elsewhere()) == 2
+    client.assert_tracked("loaded", user_id="u1")
+
+
+def test_an_opener_serves_many_at_once(client: MemoryClient) -> None:
+    """Made once and entered by fifty tasks: each gets its own scope back."""
+    opener = client.context(tags={"a": 1})
+
+    async def work(number: int) -> None:
+        with scoped(user_id=f"u{number}"):
+            with opener:
+                await asyncio.sleep(
+                    0.001 * (number % 7)
+                )  # they leave in another order: the subject
+                client.track(event=f"u{number}")
+            await asyncio.sleep(0)
+            client.track(event=f"u{number}")
+        assert CURRENT.get() is None
+
+    async def all_of_them() -> None:
+        await asyncio.gather(*map(work, range(50)))
+
+    asyncio.run(all_of_them())
+    assert len(client.events) == 100
+    assert all(event.user_id == event.event for event in client.events)
+    assert sum("tags" in event.context for event in client.events) == 50
+
+
 def _in_a_process(client: Client, event: str) -> None:
     client.track(event=event)
 

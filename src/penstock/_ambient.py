@@ -15,7 +15,7 @@ from penstock._boundary import Boundary, id_text
 from penstock._facts import context_of
 from penstock._log import WARNING
 from penstock.scope import CURRENT, Scope, current_boundary
-from penstock.scoping import Held, Scoped, leave
+from penstock.scoping import Held, Scoped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -323,23 +323,39 @@ class Wrapped(functools.partial[R]):
 
     client: Any
     scope: Scope | None
+    waits: bool
 
     def __new__(cls, client: Any, function: Callable[..., R], scope: Scope | None) -> Self:
         """A `functools.partial`, so that it looks like what it wraps to whoever asks."""
+        from inspect import iscoroutinefunction  # not for programs that never wrap
+
         made = super().__new__(cls, function)
         made.client, made.scope = client, scope
+        made.waits = iscoroutinefunction(function)
         return made
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> R:
         """Call the function in the scope; an error is captured and goes on."""
-        token = CURRENT.set(self.scope)
-        try:
+        if self.waits:
+            return self._await(*args, **kwargs)  # type: ignore[return-value]
+        with self._inside():
             return super().__call__(*args, **kwargs)
-        except Exception as error:
-            _report(self.client, error, source="penstock.wrap")
-            raise
+
+    async def _await(self, *args: Any, **kwargs: Any) -> Any:
+        """The same where the work is done by whoever awaits it."""
+        with self._inside():
+            return await self.func(*args, **kwargs)  # type: ignore[misc]
+
+    @contextmanager
+    def _inside(self) -> Iterator[None]:
+        try:
+            with Held(self.scope):
+                try:
+                    yield
+                except Exception as error:
+                    _report(self.client, error, source="penstock.wrap")
+                    raise
         finally:
-            leave(token)
             if _in_child():
                 self.client.flush()
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import functools
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from penstock.scope import CURRENT, Scope
 
@@ -56,9 +57,24 @@ def leave(token: Token[Scope | None]) -> None:
         CURRENT.reset(token)
 
 
+class _Block(NamedTuple):
+    """A block that was entered: by which opener, what was current before, and the block around."""
+
+    opener: Scoped
+    before: Scope | None
+    around: _Block | None
+
+
+#: The innermost block of this task or thread. One opener may be entered by many of them at once,
+#: and left where it was not entered, when an asynchronous generator is closed by another task.
+_BLOCK: ContextVar[_Block | None] = ContextVar("penstock_block", default=None)
+
+
 class Scoped:
     """
     A block with a scope, or the decorator that puts a whole function into one.
+
+    It may be used again, also by several tasks and threads at once.
 
     Args:
         opened: Gives the scope when the block begins.
@@ -66,15 +82,18 @@ class Scoped:
 
     def __init__(self, opened: Opener) -> None:
         self._opened = opened
-        self._tokens: list[Token[Scope | None]] = []
 
     def __enter__(self) -> Scope:
         scope = self._opened()
-        self._tokens.append(CURRENT.set(scope))
+        _BLOCK.set(_Block(self, CURRENT.get(), _BLOCK.get()))
+        CURRENT.set(scope)
         return scope
 
     def __exit__(self, *error: object) -> None:
-        leave(self._tokens.pop())
+        block = _BLOCK.get()
+        if block is not None and block.opener is self:
+            CURRENT.set(block.before)
+            _BLOCK.set(block.around)
 
     def __call__(self, function: F) -> F:
         """
