@@ -287,8 +287,10 @@ def test_the_user_is_asked_for_when_the_first_event_needs_it(client: MemoryClien
     assert len(asked) == 2
 
 
-def test_a_search_for_the_user_that_fails_costs_no_event(client: MemoryClient) -> None:
-    """It may raise, and it may capture an event itself."""
+def test_a_search_for_the_user_that_fails_costs_no_event(
+    client: MemoryClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It may raise, which is told by its kind, and it may capture an event itself."""
 
     def find() -> str:
         client.track(event="inner")
@@ -297,6 +299,7 @@ def test_a_search_for_the_user_that_fails_costs_no_event(client: MemoryClient) -
     with client.request_context(user_id=find):
         client.track(event="outer")
     assert [event.event for event in client.events] == ["inner", "outer"]
+    assert caplog.messages == ["the user of a request or job could not be found: RuntimeError"]
 
 
 @given(st.one_of(st.none(), st.booleans(), st.integers(), st.text(), st.floats(), st.binary()))
@@ -692,6 +695,15 @@ def test_a_boundary_loses_no_write_of_many_threads() -> None:
     for thread in threads:
         thread.join()
     assert len(boundary.context["tags"]) == 1600
+
+
+def test_threads_of_a_request_share_what_is_made_up() -> None:
+    """Whichever asks first, all get the same id."""
+    for _ in range(50):
+        boundary = Boundary()
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            asked = [pool.submit(getattr, boundary, "anonymous_id") for _ in range(8)]
+        assert len({one.result() for one in asked}) == 1
 
 
 def test_reprs_name_nobody(client: MemoryClient, caplog: pytest.LogCaptureFixture) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from uuid_utils import uuid4
 
+from penstock._log import ERROR, Log
 from penstock._nobody import is_nobodys
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ What a visitor agreed to.
 which device it was. ``full``: everything.
 """
 
+_LOG = Log(None, verbose=False)
 #: Characters of an id. PostHog cuts longer ones, which can make two people one.
 MAX_ID = 200
 #: What tells a person or a device; withheld where consent is not full.
@@ -75,8 +77,10 @@ class Boundary:
         self.state: dict[str, Any] = {}
         self._user: User = user_id if callable(user_id) else id_text(user_id)
         self._asking = 0
-        self._device = id_text(anonymous_id)
-        self._made_up: str | None = None
+        #: ``{"device": ..., "made up": ...}``: the first of several threads that store one wins.
+        self._ids: dict[str, str | None] = {}
+        if anonymous_id is not None:
+            self._ids["device"] = id_text(anonymous_id)
         self._facts = dict(context) if context else None
         self._tags = dict(tags) if tags else {}
         self._version = 0
@@ -116,7 +120,9 @@ class Boundary:
         return found
 
     def failed(self, what: str, error: BaseException) -> None:
-        """The host's code that finds something failed; whoever opened the boundary may tell."""
+        """Tell that the host's code that finds something failed: its kind, never its text."""
+        text = "the %s of a request or job could not be found: %s"
+        _LOG.say(ERROR, what, text, what, type(error).__name__)
 
     def set_user(self, user_id: Id | None) -> None:
         """Say who it is; None: nobody."""
@@ -132,7 +138,7 @@ class Boundary:
 
     def device(self) -> str | None:
         """The id the device came with, or was given to keep; where it comes from may be slow."""
-        return self._device
+        return self._ids.get("device")
 
     @property
     def anonymous_id(self) -> str:
@@ -145,13 +151,11 @@ class Boundary:
 
     def made_up(self) -> str:
         """An id for the events of this request to share, where nothing better is known."""
-        if self._made_up is None:
-            self._made_up = str(uuid4())
-        return self._made_up
+        return self._ids.get("made up") or self._ids.setdefault("made up", str(uuid4())) or ""
 
     def set_device(self, anonymous_id: str) -> None:
         """Give the device an id from here on."""
-        self._device = anonymous_id
+        self._ids = {"device": anonymous_id}
 
     @property
     def personless(self) -> bool:
@@ -215,9 +219,10 @@ class Boundary:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """It travels to other processes as what it says now."""
-        user = self._user if self.consent == "full" else None
-        known = None if callable(user) else user
-        values = (known, self._device, dict(self.context), self.tags, self.consent)
+        known, device = None, None
+        if self.consent == "full":
+            known, device = None if callable(self._user) else self._user, self.device()
+        values = (known, device, dict(self.context), self.tags, self.consent)
         return (_rebuild, values)
 
 

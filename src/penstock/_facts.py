@@ -15,6 +15,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+#: Ids that advertising networks put into links; PostHog has them as properties, as they are.
+CLICK_IDS = frozenset(
+    {
+        *("gclid", "gclsrc", "dclid", "gbraid", "wbraid", "gad_source", "fbclid", "msclkid"),
+        *("twclid", "li_fat_id", "igshid", "ttclid", "rdt_cid", "epik", "qclid", "sccid"),
+        *("irclid", "_kx", "mc_cid"),
+    }
+)
+
+
 class Facts(TypedDict, total=False):
     """
     What a request may be said to be about.

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from penstock._facts import CLICK_IDS
+
 #: Authority and path of a URL (RFC 3986, appendix B). Never fails, unlike a real parser.
 _url = re.compile(r"(?:[^:/?#]+:)?(?://([^/?#]*))?([^?#]*)").match
 
@@ -72,14 +74,6 @@ NESTED = {
     },
 }
 
-#: Ids that advertising networks put into the links to a page; PostHog has them as they are.
-CLICK_IDS = frozenset(
-    {
-        *("gclid", "gclsrc", "dclid", "gbraid", "wbraid", "gad_source", "fbclid", "msclkid"),
-        *("twclid", "li_fat_id", "igshid", "ttclid", "rdt_cid", "epik", "qclid", "sccid"),
-        *("irclid", "_kx", "mc_cid"),
-    }
-)
 #: Context whose properties lack the ``$``, so that the caller's own may have the same names.
 UNMARKED = frozenset({"campaign", "clickIds", "tags"})
 

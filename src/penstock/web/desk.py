@@ -148,7 +148,7 @@ class Desk:
         cookie, linker = self.settings.cookie, self.settings.linker
         own = None if cookie is None else cookie.read(visit.head.get("cookie"))
         if own is None:
-            visit.take_device(anonymous_id)
+            visit.set_device(anonymous_id)
         elif own != anonymous_id and linker is not None and linker.on_conflict == "alias":
             self.client.alias(user_id=own, previous_id=anonymous_id)
 

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, unquote_plus, urlsplit
 
-from penstock.dialects._posthog_context import CLICK_IDS
+from penstock._facts import CLICK_IDS
 from penstock.web.head import cleaned
 
 if TYPE_CHECKING:

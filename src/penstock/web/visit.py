@@ -56,7 +56,6 @@ class Visit(Boundary):
         self.status = 0
         self._answers = answers
         self._tell = tell
-        self._looked = False
         self._new_cookie = False
         self._flag: str | None = None
 
@@ -156,13 +155,21 @@ class Visit(Boundary):
 
     def device(self) -> str | None:
         """The cookie's id, found or made once."""
-        if not self._looked:
-            self._looked = True
+        if "device" not in self._ids:
+            found, minted = None, False
             try:
-                self._device = self._device or self._find_device()
+                found = self._find_device()
+                if found is None and self._may_mint():
+                    found, minted = self._mint(), True
             except Exception as error:  # noqa: BLE001 - a salt's store may be out of reach
                 self.failed("device", error)
-        return self._device
+            if self._ids.setdefault("device", found) is found:
+                self._new_cookie = self._new_cookie or minted
+        return self._ids["device"]
+
+    def _mint(self) -> str | None:
+        cookie = self.settings.cookie
+        return None if cookie is None else cookie.mint()
 
     def _find_device(self) -> str | None:
         settings = self.settings
@@ -172,14 +179,11 @@ class Visit(Boundary):
         found = settings.cookie.read(cookies) if settings.cookie is not None else None
         if found is None and settings.browser_cookies and cookies:
             found = browser_ids(cookies).anonymous_id
-        if found is None and settings.cookie is not None and self._may_mint():
-            found = settings.cookie.mint()
-            self._new_cookie = True
         return found
 
     def _may_mint(self) -> bool:
         """On a page that somebody sees: requests beside it would each make another id."""
-        return self._may_keep() and self.head.is_navigation
+        return self.settings.cookie is not None and self._may_keep() and self.head.is_navigation
 
     def _may_keep(self) -> bool:
         return self._answers and self.consent == "full" and not self.is_bot
@@ -188,20 +192,20 @@ class Visit(Boundary):
         """Give the visitor a cookie even where that is not a page."""
         cookie = self.settings.cookie
         if cookie is not None and self.device() is None and self._may_keep():
-            self._device, self._new_cookie = cookie.mint(), True
+            self.set_device(cookie.mint())
 
-    def take_device(self, anonymous_id: str) -> None:
-        """Use an id that came from elsewhere, and keep it."""
-        self._looked = True
-        self._device, self._new_cookie = anonymous_id, True
+    def set_device(self, anonymous_id: str) -> None:
+        """Use an id that came from elsewhere, and have the browser keep it."""
+        super().set_device(anonymous_id)
+        self._new_cookie = True
 
     def rotate_device(self) -> None:
         """Another id from here on; what it was linked to is forgotten."""
         cookie = self.settings.cookie
         if cookie is not None and self.consent == "full" and self._answers:
-            self.take_device(cookie.mint())
+            self.set_device(cookie.mint())
             self._flag = ""
-        self._made_up = None
+        self._ids.pop("made up", None)
 
     # -- what it was linked to -------------------------------------------------------------
 
@@ -224,12 +228,12 @@ class Visit(Boundary):
         cookie = self.settings.cookie
         if cookie is None or not self._answers or self.consent != "full":
             return []
-        self.device()
+        device = self.device()
         if not (self._new_cookie or self._flag is not None) or is_shared(cache_control):
             return []
         found = []
-        if self._new_cookie and self._device is not None:
-            found.append(cookie.set_header(self._device))
+        if self._new_cookie and device is not None:
+            found.append(cookie.set_header(device))
         if self._flag or (self._flag == "" and self.link_mark):
             found.append(cookie.flag_header(self._flag))
         return found
