@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from penstock import Client
 
-TITLE = "8. Cost of the middleware (µs per request)"
+TITLE = "9. Cost of the middleware (µs per request)"
 #: ``{variant: package it needs}``; packages that are missing here leave their row out.
 VARIANTS = {
     "asgi": "",
