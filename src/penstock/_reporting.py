@@ -24,6 +24,8 @@ _NO_ERRORS = frozenset(
 
 def is_error(error: BaseException) -> bool:
     """Whether *error* is something that went wrong, and not control flow or a client that left."""
+    if isinstance(error, BaseExceptionGroup):
+        return any(is_error(member) for member in error.exceptions)
     if isinstance(error, SystemExit):
         return error.code not in {None, 0}
     return _NO_ERRORS.isdisjoint(kind.__name__ for kind in type(error).__mro__)

@@ -11,6 +11,7 @@ from fastapi import BackgroundTasks, FastAPI
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 from web_servers import BROWSER, PAGE, Answer, asgi_server, wait_until
@@ -205,19 +206,32 @@ def test_a_server_error_by_exception_is_captured_as_handled(
     assert {one.options["handled"] for one in caught} == {True}
 
 
-def test_cancellation_is_not_captured(client: MemoryClient, caught: list[Caught]) -> None:
-    """6.3.15: a request that is given up is no error."""
+@pytest.mark.parametrize(
+    ("error", "captured"),
+    [
+        (asyncio.CancelledError(), 0),
+        (ClientDisconnect(), 0),
+        (BaseExceptionGroup("", [asyncio.CancelledError(), ClientDisconnect()]), 0),
+        (BaseExceptionGroup("", [asyncio.CancelledError(), KeyError()]), 1),
+    ],
+    ids=["cancelled", "hung up", "both", "with an error"],
+)
+def test_what_is_given_up_is_not_captured(
+    client: MemoryClient, caught: list[Caught], error: BaseException, captured: int
+) -> None:
+    """6.3.15: a request that is cancelled, or whose client left, is no error."""
 
-    async def cancelled(scope: Any, receive: Any, send: Any) -> None:
-        raise asyncio.CancelledError
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raise error
 
     async def run() -> None:
         scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
-        with pytest.raises(asyncio.CancelledError):
-            await AnalyticsMiddleware(cancelled, client)(scope, None, None)  # type: ignore[arg-type]
+        with pytest.raises(type(error)) as raised:
+            await AnalyticsMiddleware(app, client)(scope, None, None)  # type: ignore[arg-type]
+        assert raised.value is error
 
     asyncio.run(run())
-    assert caught == []
+    assert len(caught) == captured
 
 
 def test_an_error_in_the_middle_of_a_stream_has_its_context(
