@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import gc
+import inspect
+import json
 import logging
 import multiprocessing
 import pickle
@@ -116,8 +118,7 @@ def test_a_field_that_is_none_is_refused_where_it_is_written(client: MemoryClien
 
 
 def test_a_child_task_s_context_never_leaks(client: MemoryClient) -> None:
-    """6.3.13: what a child task puts over the scope, neither parent nor sibling sees."""
-    seen: dict[str, str | None] = {}
+    """Acceptance 13: what a child task puts over the scope, neither parent nor sibling sees."""
 
     async def child(name: str, started: asyncio.Event, go: asyncio.Event) -> None:
         with client.context(user_id=name):
@@ -141,7 +142,7 @@ def test_a_child_task_s_context_never_leaks(client: MemoryClient) -> None:
 
 
 def test_set_user_in_a_thread_pool_is_seen_by_the_whole_request(client: MemoryClient) -> None:
-    """6.3.13: the endpoint identifies, the middleware around it sees the user."""
+    """Acceptance 13: the endpoint identifies, the middleware around it sees the user."""
 
     async def serve() -> None:
         with client.request_context():
@@ -153,7 +154,7 @@ def test_set_user_in_a_thread_pool_is_seen_by_the_whole_request(client: MemoryCl
 
 
 def test_concurrent_requests_are_isolated(client: MemoryClient) -> None:
-    """6.3.13: a hundred at once, each with its user, its tag and its threads."""
+    """Acceptance 13: a hundred at once, each with its user, its tag and its threads."""
 
     async def serve(number: int) -> None:
         with client.request_context():
@@ -314,7 +315,6 @@ def test_any_value_is_an_id_or_none(value: object) -> None:
 
 def test_the_decorator_keeps_every_kind_of_function(client: MemoryClient) -> None:
     """Plain, coroutine, generator and asynchronous generator: each step is inside the scope."""
-    import inspect
 
     @client.scoped(user_id="u1")
     def plain() -> None:
@@ -441,7 +441,6 @@ def test_a_scope_is_carried_by_hand(client: MemoryClient) -> None:
 
 def test_a_wrapped_coroutine_function_is_one(client: MemoryClient) -> None:
     """Its work is done where it is awaited, in the scope it was wrapped in."""
-    import inspect
 
     async def load(number: int) -> int:
         await asyncio.sleep(0)
@@ -493,7 +492,7 @@ def _in_a_process(client: Client, event: str) -> None:
 def test_a_wrapped_function_delivers_from_a_process(
     method: str, sink: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """6.3.23: such a process skips the interpreter's exit; its events are delivered anyway."""
+    """Acceptance 23: such a process skips the interpreter's exit; its events are delivered anyway."""
     monkeypatch.setenv("PENSTOCK_NETWORK", "loopback")
     config = Config(journal=tmp_path / "journal", interval=60.0)
     with Client(Segment("KEY", endpoint=sink.url), config=config) as client:
@@ -621,8 +620,6 @@ def sent_to(destination: Any, **facts: Any) -> dict[str, Any]:
             client.track(event="e", properties={"plan": "own"} if facts.get("window_id") else None)
         client.flush()
         (request,) = client.transport.requests
-    import json
-
     (message,) = json.loads(request.body)["batch"]
     found: dict[str, Any] = message
     return found
@@ -658,8 +655,6 @@ def test_posthog_makes_no_person_of_an_unknown_visitor(mode: Any) -> None:
         with client.request_context():
             client.track(event="e")
         client.flush()
-        import json
-
         (event,) = json.loads(client.transport.requests[0].body)["batch"]
     told = event["options"]["process_person_profile"] if mode == "v1" else None
     assert (told if mode == "v1" else event["properties"]["$process_person_profile"]) is False

@@ -19,7 +19,7 @@ ID = "0b2c1c1e-1111-4111-8111-111111111111"
 
 
 def test_the_attributes_are_those_of_the_guide() -> None:
-    """6.3.17: the whole header, attribute by attribute."""
+    """Acceptance 17: the whole header, attribute by attribute."""
     header = AnonymousCookie.dreamdata(".example.com").set_header(ID)
     assert header == (
         f"dd_anonymous_id={ID}; Max-Age=31536000; Path=/; Domain=.example.com; SameSite=Lax;"

@@ -26,7 +26,7 @@ class Clock:
 
 
 def test_a_daily_hash_is_the_same_for_a_day_and_another_the_next() -> None:
-    """6.3.19: it rotates at midnight UTC."""
+    """Acceptance 19: it rotates at midnight UTC."""
     clock = Clock()
     ids = DailySaltId(clock=clock)
     first = ids.id_for(*WHO)
@@ -74,7 +74,7 @@ def test_a_placeholder_is_one_of_two() -> None:
 
 @pytest.mark.parametrize("anonymous_id", [PLACEHOLDER, SERVER_HASH, "hash"])
 def test_nobodys_id_is_never_merged(anonymous_id: str) -> None:
-    """6.3.19: not by login, not beside a user's id, not by alias."""
+    """Acceptance 19: not by login, not beside a user's id, not by alias."""
     if anonymous_id == "hash":
         anonymous_id = DailySaltId().id_for(*WHO)
     with (
@@ -106,7 +106,7 @@ def posthog_events(mode: Any, *calls: dict[str, Any]) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("mode", ["legacy", "v1"])
 def test_posthog_makes_no_giant_of_the_placeholder(mode: Any) -> None:
-    """6.3.19: an id of its own for each event, no profile, and never one side of a merge."""
+    """Acceptance 19: an id of its own for each event, no profile, and never one side of a merge."""
     one, other, identify = posthog_events(
         mode,
         {"anonymous_id": PLACEHOLDER},

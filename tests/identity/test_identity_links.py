@@ -54,7 +54,7 @@ def test_a_link_carries_the_id_to_its_host_once(linker: CrossDomainLinker) -> No
     assert url == f"https://other.example/landing?a=1&b=%20x&pk_link={token}#part"
     assert DEVICE not in url
     assert linker.verify(token, "other.example", AGENT) == DEVICE
-    assert linker.verify(token, "other.example", AGENT) is None, "6.3.18: reused"
+    assert linker.verify(token, "other.example", AGENT) is None, "Acceptance 18: reused"
 
 
 def test_an_existing_token_is_replaced(linker: CrossDomainLinker) -> None:
@@ -99,7 +99,7 @@ def test_nobodys_id_is_carried_nowhere(linker: CrossDomainLinker, device: str) -
 
 
 def test_a_tampered_token_is_ignored(linker: CrossDomainLinker) -> None:
-    """6.3.18: whichever character is changed."""
+    """Acceptance 18: whichever character is changed."""
     token = made(linker)
     for place in range(0, len(token), 7):
         other = "A" if token[place] != "A" else "B"
@@ -116,14 +116,14 @@ def test_a_tampered_token_is_ignored(linker: CrossDomainLinker) -> None:
 def test_a_token_expires(
     linker: CrossDomainLinker, clock: Clock, seconds: float, valid: bool
 ) -> None:
-    """6.3.18: after two minutes and the clocks' difference; from the future likewise."""
+    """Acceptance 18: after two minutes and the clocks' difference; from the future likewise."""
     token = made(linker)
     clock.now += seconds
     assert (linker.verify(token, "other.example", AGENT) == DEVICE) is valid
 
 
 def test_a_token_is_for_one_host_and_one_browser(linker: CrossDomainLinker) -> None:
-    """6.3.18: the wrong ones do not use it up."""
+    """Acceptance 18: the wrong ones do not use it up."""
     token = made(linker)
     assert linker.verify(token, "evil.example", AGENT) is None
     assert linker.verify(token, "other.example", "Another/2") is None
@@ -200,7 +200,7 @@ def test_any_token_is_valid_or_ignored(token: str) -> None:
 
 @given(st.text(st.characters(max_codepoint=0x2FFF)), st.text(st.characters(max_codepoint=255)))
 def test_the_redirect_never_leaves_the_host(path: str, query: str) -> None:
-    """6.3.18: ``//host``, backslashes, control characters: browsers stay where they are."""
+    """Acceptance 18: ``//host``, backslashes, control characters: browsers stay where they are."""
     for start in ("", "/", "//", "/\\", "\\\\", "/\t/", "https://evil.example/", "//evil.example"):
         location = local_url(start + path, query)
         assert location.startswith("/")

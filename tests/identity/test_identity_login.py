@@ -33,7 +33,7 @@ def ids(message: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def test_segment_gets_an_identify_with_both_ids() -> None:
-    """6.3.20: and no alias."""
+    """Acceptance 20: and no alias."""
     (messages,) = sent(Segment("KEY")).values()
     assert [ids(message) for message in messages] == [
         ("identify", "u1", DEVICE, None),
@@ -43,7 +43,7 @@ def test_segment_gets_an_identify_with_both_ids() -> None:
 
 
 def test_rudderstack_gets_an_identify_with_both_ids() -> None:
-    """6.3.20: and no alias."""
+    """Acceptance 20: and no alias."""
     (messages,) = sent(RudderStack("KEY", "https://r.test", compression="none")).values()
     assert [ids(message)[:3] for message in messages] == [
         ("identify", "u1", DEVICE),
@@ -52,7 +52,7 @@ def test_rudderstack_gets_an_identify_with_both_ids() -> None:
 
 
 def test_dreamdata_gets_an_alias_and_then_the_identify() -> None:
-    """6.3.20: in one batch, in that order."""
+    """Acceptance 20: in one batch, in that order."""
     (messages,) = sent(Dreamdata("KEY")).values()
     assert [ids(message) for message in messages] == [
         ("alias", "u1", None, DEVICE),
@@ -62,7 +62,7 @@ def test_dreamdata_gets_an_alias_and_then_the_identify() -> None:
 
 
 def test_posthog_merges_the_device_into_the_user() -> None:
-    """6.3.20: ``$identify`` of the user with the device as ``$anon_distinct_id``."""
+    """Acceptance 20: ``$identify`` of the user with the device as ``$anon_distinct_id``."""
     (events,) = sent(PostHog("phc_KEY")).values()
     identify, after = events
     assert (identify["event"], identify["distinct_id"]) == ("$identify", "u1")
@@ -72,7 +72,7 @@ def test_posthog_merges_the_device_into_the_user() -> None:
 
 
 def test_an_alias_of_posthog_has_the_direction_that_merges() -> None:
-    """6.3.20: the device's person is absorbed by the user's."""
+    """Acceptance 20: the device's person is absorbed by the user's."""
     with captured_client(PostHog("phc_KEY")) as client:
         client.alias(user_id="u1", previous_id=DEVICE)
         client.flush()

@@ -66,7 +66,7 @@ def test_an_event_has_its_request(client: MemoryClient) -> None:
 
 
 def test_a_user_set_in_a_thread_pool_is_seen_by_the_middleware(client: MemoryClient) -> None:
-    """6.3.13: FastAPI runs plain functions there; the background task sees it, too."""
+    """Acceptance 13: FastAPI runs plain functions there; the background task sees it, too."""
     app = FastAPI()
 
     def later() -> None:
@@ -94,7 +94,7 @@ def test_a_user_set_in_a_thread_pool_is_seen_by_the_middleware(client: MemoryCli
 
 
 def test_concurrent_requests_are_isolated(client: MemoryClient) -> None:
-    """6.3.13: thirty at once, interleaved by the loop."""
+    """Acceptance 13: thirty at once, interleaved by the loop."""
 
     async def endpoint(request: Any) -> PlainTextResponse:
         number = request.query_params["n"]
@@ -179,7 +179,7 @@ def test_an_error_is_captured_and_goes_on(client: MemoryClient, caught: list[Cau
 def test_what_is_no_error_is_not_captured(
     client: MemoryClient, caught: list[Caught], endpoint: Any, status: int
 ) -> None:
-    """6.3.15: 404, 403, and a 500 that the application chose to answer."""
+    """Acceptance 15: 404, 403, and a 500 that the application chose to answer."""
     with asgi_server(starlette(client, Route("/", endpoint))) as server:
         assert server.get("/").status == status
     assert caught == []
@@ -188,7 +188,7 @@ def test_what_is_no_error_is_not_captured(
 def test_a_server_error_by_exception_is_captured_as_handled(
     client: MemoryClient, caught: list[Caught]
 ) -> None:
-    """6.3.15: the framework resolves it inside; it is seen where the response begins."""
+    """Acceptance 15: the framework resolves it inside; it is seen where the response begins."""
     app = FastAPI()
 
     @app.get("/async")
@@ -219,7 +219,7 @@ def test_a_server_error_by_exception_is_captured_as_handled(
 def test_what_is_given_up_is_not_captured(
     client: MemoryClient, caught: list[Caught], error: BaseException, captured: int
 ) -> None:
-    """6.3.15: a request that is cancelled, or whose client left, is no error."""
+    """Acceptance 15: a request that is cancelled, or whose client left, is no error."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         raise error
@@ -237,7 +237,7 @@ def test_what_is_given_up_is_not_captured(
 def test_an_error_in_the_middle_of_a_stream_has_its_context(
     client: MemoryClient, caught: list[Caught]
 ) -> None:
-    """6.3.14: the body is made inside the boundary, its error is the request's."""
+    """Acceptance 14: the body is made inside the boundary, its error is the request's."""
 
     async def pieces() -> AsyncIterator[bytes]:
         yield b"one"
@@ -459,7 +459,7 @@ def test_a_link_s_id_becomes_the_cookie_s(client: MemoryClient, linker: CrossDom
         server.get(moved.one("location") or "", {"Cookie": f"anonymous_id={DEVICE}"})
         again = server.get(path)
         assert (again.status, again.one("location")) == (302, "/a%20b?x=1&y=%2F")
-        assert DEVICE not in (again.one("set-cookie") or ""), "6.3.18: reused"
+        assert DEVICE not in (again.one("set-cookie") or ""), "Acceptance 18: reused"
     (event,) = client.events
     assert event.anonymous_id == DEVICE
 
@@ -492,7 +492,7 @@ def test_only_pages_are_redirected(
 def test_no_request_makes_an_open_redirect(
     client: MemoryClient, linker: CrossDomainLinker, path: str
 ) -> None:
-    """6.3.18: with an invalid token, too; the location stays on this host."""
+    """Acceptance 18: with an invalid token, too; the location stays on this host."""
     with asgi_server(starlette(client, landing(client), cookie=COOKIE, linker=linker)) as server:
         with socket.create_connection(("127.0.0.1", server.port)) as sock:
             sock.settimeout(20)

@@ -54,7 +54,7 @@ def broker() -> Iterator[str]:
 
 @pytest.mark.parametrize("pool", ["prefork", "threads"])
 def test_a_task_is_about_whoever_queued_it(host: Host, broker: str, pool: str) -> None:
-    """6.3.21: through Redis; nothing is left to the next task, however one ends."""
+    """Acceptance 21: through Redis; nothing is left to the next task, however one ends."""
     worker = host.launch(
         *(sys.executable, "-m", "celery", "-A", "web_tasks", "worker"),
         *(*QUIET, "--pool", pool, "-c", "1"),

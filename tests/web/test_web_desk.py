@@ -11,6 +11,7 @@ from web_servers import BROWSER, PAGE
 
 from penstock import ConfigError
 from penstock.identity import AnonymousCookie, CrossDomainLinker, DailySaltId, Placeholder
+from penstock.scoping import Held
 from penstock.testing import MemoryClient, captured_client
 from penstock.web.desk import Desk
 from penstock.web.head import Head, cleaned
@@ -136,7 +137,7 @@ def test_credentials_in_a_referrer_go(client: MemoryClient) -> None:
 
 
 def test_the_address_is_behind_the_proxies(client: MemoryClient) -> None:
-    """6.3.16: as `ClientIp` has it, and of an untrusted peer the peer's own."""
+    """Acceptance 16: as `ClientIp` has it, and of an untrusted peer the peer's own."""
     request = head(x_forwarded_for="1.1.1.1, 198.51.100.7")
     assert context(client, request)["ip"] == "10.0.0.1"
     assert context(client, request, trusted_proxies=["10.0.0.0/8"])["ip"] == "198.51.100.7"
@@ -253,7 +254,7 @@ COOKIE = AnonymousCookie()
 def test_a_cookie_is_minted_for_pages_only(
     client: MemoryClient, method: str, headers: dict[str, str], cache: str, minted: bool
 ) -> None:
-    """6.3.17: none for bots, with GPC, from a public cache, or for what belongs to a page."""
+    """Acceptance 17: none for bots, with GPC, from a public cache, or for what belongs to a page."""
     found = visit(client, head(method=method, **headers), cookie=COOKIE).set_cookies(cache)
     assert [cookie.partition("=")[0] for cookie in found] == (["anonymous_id"] if minted else [])
 
@@ -281,8 +282,6 @@ def test_a_handler_can_force_a_cookie(client: MemoryClient) -> None:
         desk = Desk(client, cookie=COOKIE)
         found = desk.receive(head(method="POST", **headers))
         assert found is not None
-        from penstock.scoping import Held
-
         with Held(desk.scope(found)):
             assert (client.anonymous_id(create=True) is not None) is True
         assert bool(found.set_cookies("")) is forced
@@ -314,8 +313,6 @@ def test_tracing_headers_name_a_device_and_never_a_user(client: MemoryClient) ->
     assert found.known_device is None
     assert found.anonymous_id == "u-victim"
     assert (found.context["sessionId"], found.context["windowId"]) == ("s1", "w1")
-    from penstock.scoping import Held
-
     with Held(desk.scope(found)):
         client.track(event="e")
     assert (client.events[0].user_id, client.events[0].anonymous_id) == ("u1", None)
@@ -344,8 +341,6 @@ def test_what_fails_while_an_event_asks_costs_no_event(
     client: MemoryClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A store out of reach, a user that cannot be found: told once, by their kinds."""
-    from penstock.scoping import Held
-
     desk = Desk(client, cookieless=DailySaltId(NoSalt()))
 
     def find() -> str:
@@ -366,8 +361,6 @@ def test_what_fails_while_an_event_asks_costs_no_event(
 
 def test_a_login_is_remembered_by_the_device(client: MemoryClient) -> None:
     """The next one is not linked again; a logout forgets and rotates."""
-    from penstock.scoping import Held
-
     desk = Desk(client, cookie=COOKIE)
 
     def serve(cookie: str, act: Any) -> list[str]:
@@ -464,8 +457,6 @@ def test_any_request_is_received(path: str, query: str, headers: dict[str, str],
         desk.redirect(found)
         for cookie in desk.answer(found, 200, ""):
             assert cookie.isprintable()
-        from penstock.scoping import Held
-
         with Held(desk.scope(found)):
             assert client.track(event="e")
         assert client.ledger().accepted == 1

@@ -272,7 +272,7 @@ def test_the_user_is_found_late_and_leaves_no_trace(client: MemoryClient, site: 
 def test_what_is_no_error_is_not_captured(
     client: MemoryClient, site: Any, caught: list[Caught], page: str, status: int
 ) -> None:
-    """6.3.15: Django's own signal leaves these out."""
+    """Acceptance 15: Django's own signal leaves these out."""
     with site() as server:
         assert server.get(page).status == status
     assert caught == []
@@ -314,7 +314,7 @@ def breaking(get_response: Any) -> Any:
 def test_a_streamed_body_belongs_to_the_request(
     client: MemoryClient, site: Any, caught: list[Caught]
 ) -> None:
-    """6.3.14: it is made after the middleware returned, and has its context nonetheless."""
+    """Acceptance 14: it is made after the middleware returned, and has its context nonetheless."""
     with site() as server:
         # Django warns of a synchronous body under ASGI.
         pages = ["/astream"] if server.kind == "asgi" else ["/stream"]
@@ -356,7 +356,7 @@ def test_responses_are_not_changed(client: MemoryClient, site: Any) -> None:
 
 
 def test_no_cookie_from_a_public_cache(client: MemoryClient, site: Any) -> None:
-    """6.3.17: it would hand one id to everybody."""
+    """Acceptance 17: it would hand one id to everybody."""
     with site() as server:
         assert server.get("/public").all("set-cookie") == []
         assert server.get("/quiet", {"Sec-GPC": "1"}).all("set-cookie") == []

@@ -50,7 +50,7 @@ def check(found: list[dict[str, Any]], source: str) -> None:
 
 
 def test_one_event_per_request_from_fastapi(client: MemoryClient, boom: Any) -> None:
-    """6.3.7: seen by middleware, logging and server, and told once; a singleton in each request."""
+    """Acceptance 7: seen by middleware, logging and server, and told once; a singleton in each request."""
     app = FastAPI()
     app.get("/boom")(boom)
     app.add_middleware(AnalyticsMiddleware, client=client)
@@ -62,7 +62,7 @@ def test_one_event_per_request_from_fastapi(client: MemoryClient, boom: Any) -> 
 
 
 def test_one_event_per_request_from_flask(client: MemoryClient, boom: Any) -> None:
-    """6.3.7: Flask logs what its signal tells."""
+    """Acceptance 7: Flask logs what its signal tells."""
     app = Flask("shop")
     app.get("/boom")(boom)
     Analytics(app, client)

@@ -90,7 +90,7 @@ class Stream:
 def test_a_streamed_body_belongs_to_the_request(
     client: MemoryClient, caught: list[Caught], breaks: str
 ) -> None:
-    """6.3.14: each piece and ``close`` inside the boundary, though the server drives them."""
+    """Acceptance 14: each piece and ``close`` inside the boundary, though the server drives them."""
     stream = Stream(client, breaks=breaks)
 
     def app(environ: Any, start_response: Any) -> Stream:
@@ -323,7 +323,7 @@ def test_flask_events_have_their_request(client: MemoryClient, flask_app: Any) -
 def test_flask_errors_are_captured_with_their_request(
     client: MemoryClient, flask_app: Any, caught: list[Caught]
 ) -> None:
-    """6.3.15: what nobody handled, and not ``abort``."""
+    """Acceptance 15: what nobody handled, and not ``abort``."""
     with wsgi_server(flask_app) as server:
         for path, status in (("/boom", 500), ("/refused/404", 404), ("/refused/403", 403)):
             assert server.get(path).status == status
@@ -339,7 +339,7 @@ def test_flask_errors_are_captured_with_their_request(
 def test_flask_streams_have_their_request(
     client: MemoryClient, flask_app: Any, caught: list[Caught]
 ) -> None:
-    """6.3.14: also the error in the middle of one."""
+    """Acceptance 14: also the error in the middle of one."""
     with wsgi_server(flask_app) as server:
         assert server.get("/stream").status == 200
         wait_until(lambda: caught, "the error")
