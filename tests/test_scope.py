@@ -492,7 +492,7 @@ def _in_a_process(client: Client, event: str) -> None:
 def test_a_wrapped_function_delivers_from_a_process(
     method: str, sink: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Acceptance 23: such a process skips the interpreter's exit; its events are delivered anyway."""
+    """Acceptance 23: it skips the interpreter's exit, and its events are delivered anyway."""
     monkeypatch.setenv("PENSTOCK_NETWORK", "loopback")
     config = Config(journal=tmp_path / "journal", interval=60.0)
     with Client(Segment("KEY", endpoint=sink.url), config=config) as client:

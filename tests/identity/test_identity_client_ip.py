@@ -60,7 +60,7 @@ def found(peer: str, headers: dict[str, str], **settings: Any) -> str:
 def test_the_address_is_the_clients(
     peer: str, headers: dict[str, str], settings: dict[str, Any], address: str
 ) -> None:
-    """Acceptance 16: no spoofed header is believed, proxies are walked from the right, IPv6 has ports."""
+    """Acceptance 16: no spoofed header is believed, the walk is from the right, IPv6 has ports."""
     assert found(peer, headers, **settings) == address
 
 

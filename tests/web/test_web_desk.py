@@ -254,7 +254,7 @@ COOKIE = AnonymousCookie()
 def test_a_cookie_is_minted_for_pages_only(
     client: MemoryClient, method: str, headers: dict[str, str], cache: str, minted: bool
 ) -> None:
-    """Acceptance 17: none for bots, with GPC, from a public cache, or for what belongs to a page."""
+    """Acceptance 17: none for bots, with GPC, from a public cache, for parts of a page."""
     found = visit(client, head(method=method, **headers), cookie=COOKIE).set_cookies(cache)
     assert [cookie.partition("=")[0] for cookie in found] == (["anonymous_id"] if minted else [])
 

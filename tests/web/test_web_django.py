@@ -49,6 +49,17 @@ def index(request: Any) -> HttpResponse:
     return HttpResponse("ok")
 
 
+def own(request: Any) -> HttpResponse:
+    track("own")
+    return HttpResponse(f"Hello {request.user.pk}")
+
+
+async def aown(request: Any) -> HttpResponse:
+    track("aown")
+    user = await request.auser()
+    return HttpResponse(f"Hello {user.pk}")
+
+
 def quiet(request: Any) -> HttpResponse:
     return HttpResponse("ok")
 
@@ -129,6 +140,8 @@ def public(request: Any) -> HttpResponse:
 urlpatterns = [
     path("", index),
     path("quiet", quiet),
+    path("own", own),
+    path("aown", aown),
     path("login/<name>", log_in),
     path("boom", boom),
     path("missing", missing),
@@ -158,8 +171,12 @@ def _site(tmp_path_factory: pytest.TempPathFactory) -> None:
             SECRET_KEY="test",
             ALLOWED_HOSTS=["127.0.0.1", "shop.example"],
             ROOT_URLCONF=__name__,
-            INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes"],
-            SESSION_ENGINE="django.contrib.sessions.backends.signed_cookies",
+            INSTALLED_APPS=[
+                "django.contrib.auth",
+                "django.contrib.contenttypes",
+                "django.contrib.sessions",
+            ],
+            SESSION_ENGINE="django.contrib.sessions.backends.db",
             DATABASES={"default": _database(tmp_path_factory)},
             USE_TZ=True,
             LOGGING_CONFIG=None,
@@ -248,19 +265,26 @@ def test_an_event_has_its_request(client: MemoryClient, site: Any) -> None:
 
 
 def test_the_user_is_found_late_and_leaves_no_trace(client: MemoryClient, site: Any) -> None:
-    """A login is seen by the event after it; pages that do not look at the session do not vary."""
+    """A login is seen by the event after it; a page that looks at the user varies, no other."""
     with site() as server:
         answer = server.get("/login/kim")
         session = next(c for c in answer.all("set-cookie") if c.startswith("sessionid="))
         cookie = {"Cookie": session.partition(";")[0]}
         known = [server.get(page, cookie) for page in ("/", "/aindex", "/quiet")]
+        theirs = [server.get(page, cookie) for page in ("/own", "/aown")]
+        stale = server.get("/", {"Cookie": "sessionid=" + "gone" * 8})
         anonymous = server.get("/")
     assert [answer.status for answer in known] == [200, 200, 200]
-    assert [answer.one("vary") for answer in (*known, anonymous)] == [None] * 4
+    assert [answer.one("vary") for answer in (*known, stale, anonymous)] == [None] * 5
+    assert not any(cookie.startswith("sessionid=") for cookie in stale.all("set-cookie"))
+    assert [(a.body, a.one("vary")) for a in theirs] == [(b"Hello 77", "Cookie")] * 2
     assert [(event.event, event.user_id) for event in client.events] == [
         ("login", "77"),
         ("index", "77"),
         ("aindex", "77"),
+        ("own", "77"),
+        ("aown", "77"),
+        ("index", None),
         ("index", None),
     ]
 

@@ -50,7 +50,7 @@ def check(found: list[dict[str, Any]], source: str) -> None:
 
 
 def test_one_event_per_request_from_fastapi(client: MemoryClient, boom: Any) -> None:
-    """Acceptance 7: seen by middleware, logging and server, and told once; a singleton in each request."""
+    """Acceptance 7: middleware, logging and server tell it once; a singleton once per request."""
     app = FastAPI()
     app.get("/boom")(boom)
     app.add_middleware(AnalyticsMiddleware, client=client)

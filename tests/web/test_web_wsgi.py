@@ -90,7 +90,7 @@ class Stream:
 def test_a_streamed_body_belongs_to_the_request(
     client: MemoryClient, caught: list[Caught], breaks: str
 ) -> None:
-    """Acceptance 14: each piece and ``close`` inside the boundary, though the server drives them."""
+    """Acceptance 14: pieces and ``close`` inside the boundary, though the server drives them."""
     stream = Stream(client, breaks=breaks)
 
     def app(environ: Any, start_response: Any) -> Stream:
@@ -315,7 +315,7 @@ def test_flask_events_have_their_request(client: MemoryClient, flask_app: Any) -
         cookie = next(c for c in session if c.startswith("session=")).partition(";")[0]
         server.get("/", {"Cookie": cookie})
     assert first.one("set-cookie") == COOKIE.set_header(client.events[0].anonymous_id or "")
-    assert first.one("vary") is None
+    assert first.one("vary") == "Cookie", "the application's own function looked at the session"
     assert [event.user_id for event in client.events] == [None, "u7"]
     assert client.events[0].context["page"]["path"] == "/"
 
@@ -350,9 +350,9 @@ def test_flask_streams_have_their_request(
 
 
 def test_flask_login_is_found_by_itself(client: MemoryClient) -> None:
-    """Whoever it says is logged in, when the first event asks."""
+    """When the first event asks, without loading a user that the page does not need."""
     from flask import Flask
-    from flask_login import LoginManager, UserMixin, login_user
+    from flask_login import LoginManager, UserMixin, current_user, login_user
 
     from penstock.web.flask import Analytics
 
@@ -361,7 +361,13 @@ def test_flask_login_is_found_by_itself(client: MemoryClient) -> None:
 
     app = Flask("shop")
     app.secret_key = "test"
-    LoginManager(app).user_loader(lambda _: User())
+    loaded: list[str] = []
+
+    def load(key: str) -> User:
+        loaded.append(key)
+        return User()
+
+    LoginManager(app).user_loader(load)
     Analytics(app, client)
 
     @app.get("/login")
@@ -371,12 +377,30 @@ def test_flask_login_is_found_by_itself(client: MemoryClient) -> None:
         client.track(event="after")
         return "ok"
 
+    @app.get("/same")
+    def same_for_all() -> str:
+        client.track(event="same")
+        return "ok"
+
+    @app.get("/own")
+    def own() -> str:
+        client.track(event="own")
+        return f"Hello {current_user.get_id()}"
+
     with wsgi_server(app) as server:
-        assert server.get("/login").status == 200
+        answer = server.get("/login")
+        session = next(c for c in answer.all("set-cookie") if c.startswith("session="))
+        cookie = {"Cookie": session.partition(";")[0]}
+        pages = [server.get(page, cookie) for page in ("/same", "/own")]
     assert [(event.event, event.user_id) for event in client.events] == [
         ("before", None),
         ("after", "u8"),
+        ("same", "u8"),
+        ("own", "u8"),
     ]
+    assert pages[1].body == b"Hello u8"
+    assert [page.one("vary") for page in pages] == ["Cookie"] * 2, "Flask-Login itself looks"
+    assert loaded == ["u8"], "only for the page that asks"
 
 
 def test_flask_without_a_client_is_refused() -> None:

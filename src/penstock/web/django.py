@@ -23,7 +23,6 @@ from penstock.errors import ConfigError
 from penstock.scope import CURRENT
 from penstock.scoping import Held, leave
 from penstock.web.desk import Desk
-from penstock.web.unseen import UnseenSession
 from penstock.web.visit import Visit
 from penstock.web.wsgi import head_of
 
@@ -39,6 +38,10 @@ if TYPE_CHECKING:
 _SIGNAL = "django.got_request_exception"
 _STREAM = "django.streaming_content"
 _SETTING = "ANALYTICS"
+#: Where `django.contrib.auth` keeps the key of whoever is logged in, in the session.
+_SESSION_KEY = "_auth_user_id"
+#: Where a request keeps what was found of it before the view.
+_EARLY = "_penstock_user"
 
 
 class AnalyticsMiddleware:
@@ -136,40 +139,39 @@ class AnalyticsMiddleware:
             known = where()
             if known is None:
                 return None
-            with _unseen_session(known):
-                return own(known) if own is not None else _logged_in(known)
+            return own(known) if own is not None else _logged_in(known)
 
         return find
 
     async def _afind_user_early(
         self, request: Request, _view: Any, _args: Any, _kwargs: Any
     ) -> None:
-        """
-        Under ASGI the session may not be read when an event asks, since that may wait.
-
-        A request with a session's cookie is asked now, in Django's asynchronous way; the view's
-        own ``await request.auser()`` then finds the answer there.
-        """
+        """Under ASGI a session may not be read when an event asks, since that may wait: now."""
         try:
-            if self._has_session(request) and hasattr(request, "auser"):
-                with _unseen_session(request):
-                    await request.auser()
+            session = self._unread_session(request)
+            if session is not None:
+                request.__dict__[_EARLY] = await session.aget(_SESSION_KEY)
         except Exception as error:  # noqa: BLE001 - the view is served without a user
             self._desk.failed("user", error)
 
     def _find_user_early(self, request: Request, view: Any, _args: Any, _kwargs: Any) -> None:
         """The same for a view that is a coroutine, under WSGI; any other is asked late."""
         try:
-            if self._waits(view) and self._has_session(request) and hasattr(request, "user"):
-                with _unseen_session(request):
-                    _ = request.user.is_authenticated
+            session = self._unread_session(request) if self._waits(view) else None
+            if session is not None:
+                request.__dict__[_EARLY] = session.get(_SESSION_KEY)
         except Exception as error:  # noqa: BLE001 - the view is served without a user
             self._desk.failed("user", error)
 
-    def _has_session(self, request: Request) -> bool:
+    def _unread_session(self, request: Request) -> Any:
+        """Another copy of a session that came with the request and was not read yet."""
         from django.conf import settings
 
-        return self._desk.settings.user is None and settings.SESSION_COOKIE_NAME in request.COOKIES
+        session = request.__dict__.get("session")
+        named = self._desk.settings.user is None and session is not None
+        if not named or settings.SESSION_COOKIE_NAME not in request.COOKIES:
+            return None
+        return None if "_session_cache" in session.__dict__ else _copy_of(session)
 
     # -- going out -------------------------------------------------------------------------
 
@@ -239,18 +241,35 @@ class AnalyticsMiddleware:
             self._desk.escaped(visit, error, _SIGNAL)
 
 
-def _unseen_session(request: Request) -> UnseenSession:
-    return UnseenSession(lambda: request.__dict__.get("session"))
-
-
 def _logged_in(request: Request) -> Any:
-    """The key of the user who is logged in; None where nobody is, or asking would wait."""
-    found = getattr(request, "_acached_user", None)
-    if found is None:
-        found = getattr(request, "_cached_user", None)
-    if found is None:
-        found = getattr(request, "user", None)
-    return found.pk if found is not None and found.is_authenticated else None
+    """
+    The key of the user who is logged in, without a trace of having looked.
+
+    A look at ``request.session`` would add ``Vary: Cookie`` to pages that are the same for all,
+    and one at ``request.user`` keeps the user, so that the view's own look would no longer add
+    it to a page that is not: caches would hand it to others. So an answer that is there already
+    is taken, and else the session is read in a copy. The key in it is enough; the user is not
+    loaded.
+    """
+    from django.utils.functional import LazyObject, empty
+
+    held = request.__dict__
+    user = held.get("user")
+    if isinstance(user, LazyObject) and user.__dict__.get("_wrapped", empty) is empty:
+        user = held.get("_acached_user")
+    if user is not None:
+        return user.pk if user.is_authenticated else None
+    session = held.get("session")
+    if session is None:
+        return None
+    read = session.__dict__.get("_session_cache")
+    if read is not None:
+        return read.get(_SESSION_KEY)
+    return held[_EARLY] if _EARLY in held else _copy_of(session).get(_SESSION_KEY)
+
+
+def _copy_of(session: Any) -> Any:
+    return type(session)(session.session_key)
 
 
 def _as_asgi(head: Head, request: Request) -> Head:

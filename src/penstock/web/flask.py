@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.errors import ConfigError
 from penstock.scope import current_boundary
-from penstock.web.unseen import UnseenSession
 from penstock.web.visit import Visit
 from penstock.web.wsgi import AnalyticsMiddleware
 
@@ -62,12 +61,7 @@ class Analytics:
             return
         own = self._options.get("user")
         find = _flask_login if own is None else own
-
-        def user(_environ: Any) -> Any:
-            with UnseenSession(_session):
-                return find()
-
-        options = {**self._options, "user": user}
+        options = {**self._options, "user": lambda _environ: find()}
         middleware = AnalyticsMiddleware(app.wsgi_app, client, **options)
         app.extensions[_NAME] = self
         app.wsgi_app = middleware
@@ -95,11 +89,18 @@ def _session() -> Any:
 
 
 def _flask_login() -> Any:
-    """The id of the user who is logged in, where the application uses Flask-Login."""
-    from flask import current_app, has_app_context
+    """
+    The id of the user who is logged in, where the application uses Flask-Login.
+
+    Without a trace of having looked: a user that Flask-Login was made to load would be there for
+    the view, whose own look would no longer add ``Vary: Cookie`` to the response.
+    """
+    from flask import current_app, g, has_app_context
 
     if not has_app_context() or not hasattr(current_app, "login_manager"):
         return None
-    from flask_login import current_user
-
-    return current_user.get_id() if current_user and current_user.is_authenticated else None
+    user = g.get("_login_user")
+    if user is not None:
+        return user.get_id() if user.is_authenticated else None
+    session = _session()
+    return dict.get(session, "_user_id") if isinstance(session, dict) else None
