@@ -248,6 +248,9 @@ COOKIE = AnonymousCookie()
         ("GET", {"sec_gpc": "1"}, "", False),
         ("GET", {}, "public, max-age=60", False),
         ("GET", {}, "s-maxage=60", False),
+        ("GET", {}, "max-age=60", False),
+        ("GET", {}, "max-age=0, must-revalidate", True),
+        ("GET", {}, "no-cache, max-age=60", True),
         ("GET", {"cookie": f"anonymous_id={DEVICE}"}, "", False),
     ],
 )

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from penstock.web.head import Head
     from penstock.web.settings import Settings
 
+_lives = re.compile(r"max-age\s*=\s*\"?0*[1-9]").search
 _is_locale = re.compile(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8}){0,4}").fullmatch
 
 
@@ -240,6 +241,13 @@ class Visit(Boundary):
 
 
 def is_shared(cache_control: str) -> bool:
-    """Whether a response says that any cache may keep it."""
+    """
+    Whether a response says that a cache of many may keep it.
+
+    A lifetime alone says so, too, unless it is meant for the visitor's own cache (RFC 9111, 3).
+    """
     lowered = cache_control.lower()
-    return "public" in lowered or "s-maxage" in lowered
+    if "public" in lowered or "s-maxage" in lowered:
+        return True
+    kept = _lives(lowered) is not None
+    return kept and not any(word in lowered for word in ("private", "no-store", "no-cache"))
