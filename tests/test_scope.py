@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from penstock import Client, Config, FieldError, PostHog, RudderStack, Segment, scoped
 from penstock._boundary import MAX_ID, Boundary, id_text
+from penstock.flags.question import identity
 from penstock.scope import CURRENT
 from penstock.testing import MemoryClient, captured_client
 
@@ -221,6 +222,20 @@ def test_an_unknown_visitor_has_one_id_per_request_and_makes_no_person(
     with client.request_context():
         client.track(event="d")
     assert client.events[-1].anonymous_id != first.anonymous_id
+
+
+def test_flags_are_asked_for_nobody_that_was_made_up(client: MemoryClient) -> None:
+    """The scope's user or device, and none where neither lasts beyond the request."""
+    with client.request_context():
+        assert identity(None) is None
+    with client.request_context(anonymous_id="device-1"):
+        assert identity(None) == "device-1"
+        client.set_user(7)
+        assert identity(None) == "7"
+    with client.request_context(user_id="u1", anonymous_id="device-1", consent="anonymous"):
+        assert identity(None) is None
+    with scoped(anonymous_id="device-2"):
+        assert identity(None) == "device-2"
 
 
 def test_groups_are_not_personless(client: MemoryClient) -> None:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import structs
 
 from penstock import _checks
+from penstock._boundary import id_text
 from penstock.messages import (
     Capture,
     ExceptionEvent,
@@ -74,8 +75,8 @@ class Scope:
         tags: Mapping[str, Any] | None = None,
         boundary: Boundary | None = None,
     ) -> None:
-        self._user = user_id
-        self.anonymous = anonymous_id
+        self._user = user_id if isinstance(user_id, str) else id_text(user_id)
+        self.anonymous = anonymous_id if isinstance(anonymous_id, str) else id_text(anonymous_id)
         self.properties = properties
         self._own = context
         self._tags = tags
@@ -86,7 +87,7 @@ class Scope:
         self._unknown: tuple[object, Mapping[str, Any] | None] | None = None
 
     @property
-    def user_id(self) -> Id | None:
+    def user_id(self) -> str | None:
         """The known person, if consent lets an event say so."""
         boundary = self.boundary
         if boundary is None:
@@ -96,12 +97,22 @@ class Scope:
         return boundary.user_id if self._user is None else self._user
 
     @property
-    def anonymous_id(self) -> Id | None:
+    def anonymous_id(self) -> str | None:
         """The unknown device; inside a boundary there is always one."""
         boundary = self.boundary
         if self.anonymous is not None and (boundary is None or boundary.consent == "full"):
             return self.anonymous
         return None if boundary is None else boundary.anonymous_id
+
+    @property
+    def device(self) -> str | None:
+        """The unknown device, if it is one that lasts: not an id made up for one request."""
+        boundary = self.boundary
+        if boundary is None:
+            return self.anonymous
+        if boundary.consent != "full":
+            return None
+        return boundary.known_device if self.anonymous is None else self.anonymous
 
     @property
     def context(self) -> Mapping[str, Any] | None:
@@ -260,7 +271,8 @@ def within(scope: Scope, message: Message) -> Message:
     elif isinstance(message, _OF_SOMEONE):
         user, device = scope.ids(message.user_id, message.anonymous_id)
         if isinstance(message, Identify) and user is None and message.anonymous_id is None:
-            device = _lasting(scope)
+            limited = scope.boundary is not None and scope.boundary.consent != "full"
+            device = device if limited else scope.device
         inherited = {"user_id": user, "anonymous_id": device}
     if isinstance(message, _WITH_PROPERTIES) and scope.properties is not None:
         own = message.properties
@@ -268,11 +280,3 @@ def within(scope: Scope, message: Message) -> Message:
             own = _checks.mapping(own, message.kind.title, "properties")
         inherited["properties"] = over(scope.properties, own)
     return structs.replace(message, **inherited) if inherited else message
-
-
-def _lasting(scope: Scope) -> Id | None:
-    """A device that traits may be of: an id made up for one request is nobody's."""
-    boundary = scope.boundary
-    if boundary is None or boundary.consent != "full" or scope.anonymous is not None:
-        return scope.anonymous_id
-    return boundary.known_device

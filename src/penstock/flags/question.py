@@ -80,7 +80,7 @@ def asked(distinct_id: Id | None, options: Mapping[str, Any]) -> Question:
 
 def identity(distinct_id: Id | None) -> str | None:
     """
-    An id as text; the scope's user or device when there is none.
+    An id as text; the scope's user or device when there is none. None is made up for the answer.
 
     Raises:
         FieldError: It is neither text, nor a whole number, nor a UUID.
@@ -90,7 +90,7 @@ def identity(distinct_id: Id | None) -> str | None:
     scope = CURRENT.get()
     if scope is None:
         return None
-    return scope.user_id if scope.user_id is not None else scope.anonymous_id
+    return scope.user_id if scope.user_id is not None else scope.device
 
 
 def question(who: str, options: Mapping[str, Any]) -> Question:
