@@ -12,7 +12,7 @@ import sys
 from common import open_client, tell, track
 
 count = int(sys.argv[1])
-client = open_client()
+client = open_client(exit_timeout=20.0)  # a slow machine is not a failing test
 track(client, count)
 if os.fork():
     os.wait()

@@ -16,7 +16,7 @@ from uuid_utils import uuid7
 
 children, count = int(sys.argv[1]), int(sys.argv[2])
 fork_in_c = ctypes.PyDLL(None).fork
-client = open_client()
+client = open_client(exit_timeout=20.0)  # a slow machine is not a failing test
 uuid7()  # from here on this thread has random numbers that its children inherit
 
 

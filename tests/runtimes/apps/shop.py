@@ -11,7 +11,7 @@ import os
 
 from common import open_client, track
 
-client = open_client()
+client = open_client(exit_timeout=20.0)  # a slow machine is not a failing test
 track(client, int(os.environ.get("AT_IMPORT", "0")))
 
 
