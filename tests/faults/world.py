@@ -100,13 +100,14 @@ class World(Host):
         self, dialect: str, *steps: str, timeout: float = 60.0, **environment: str
     ) -> Finished:
         """A whole life of ``programs/world.py``."""
-        finished = self.begin(dialect, *steps, **environment).wait(timeout)
+        finished = self.start("world.py", dialect, *steps, **environment).wait(timeout)
         ledgers = finished.lines("ledger")
         self._unfinished |= not ledgers or ledgers[-1]["pending"] > 0
         return finished
 
     def begin(self, dialect: str, *steps: str, **environment: str) -> Running:
-        """The same, without waiting for its end."""
+        """The same, without waiting for its end, which is not its own: something may be left."""
+        self._unfinished = True
         return self.start("world.py", dialect, *steps, **environment)
 
     def recover(self, dialect: str, **environment: str) -> Finished:
