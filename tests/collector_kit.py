@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
-from penstock.collector.app import IngestApp
-from penstock.collector.board import Board
-from penstock.collector.commit import GroupCommit
 from penstock.collector.config import CollectorConfig, Limits
-from penstock.collector.decoding import decode_entry
-from penstock.collector.entry import unpacked
+from penstock.collector.decoding.requests import decode_entry
+from penstock.collector.http.app import IngestApp
+from penstock.collector.http.board import Board
+from penstock.collector.log.commit import GroupCommit
+from penstock.collector.log.entry import unpacked
 from penstock.collector.sources import Sources
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from penstock.collector.entry import Head
-    from penstock.collector.rows import Decoded
+    from penstock.collector.decoding.rows import Decoded
+    from penstock.collector.log.entry import Head
 
 NOW = 1_772_360_431.0
 #: ``NOW`` as the wire writes it.

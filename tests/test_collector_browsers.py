@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from collector_kit import Bench, basic, track
 from penstock.collector.address import Proxies
-from penstock.collector.cors import Origins
-from penstock.collector.incoming import Incoming
+from penstock.collector.http.cors import Origins
+from penstock.collector.http.incoming import Incoming
+from penstock.collector.http.routes import INTAKES
 from penstock.collector.refusal import Refusal
-from penstock.collector.routes import INTAKES
 from penstock.errors import ConfigError
 
 BODY = {"batch": [track(1)]}

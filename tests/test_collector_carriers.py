@@ -17,12 +17,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector_kit import NOW_TEXT, NOW_US, V1_HEADERS, Bench, basic, track, v1_event
-from penstock.collector import lz_string
 from penstock.collector.config import Limits
-from penstock.collector.parcel import form_fields
-from penstock.collector.pixel import nested
+from penstock.collector.http import lz_string
+from penstock.collector.http.parcel import form_fields
+from penstock.collector.http.pixel import nested
+from penstock.collector.http.routes import INTAKES, Carrier
 from penstock.collector.refusal import Refusal
-from penstock.collector.routes import INTAKES, Carrier
 
 EVENT = {
     "event": "Order Completed",

@@ -24,9 +24,9 @@ from penstock.cli.events import Since, events_command
 from penstock.cli.query import query_command
 from penstock.cli.serve import serve_command
 from penstock.collector import Retention, open_store
-from penstock.collector.chores import compact
 from penstock.collector.layout import Layout
-from penstock.collector.log import LaneLog
+from penstock.collector.log.lane import LaneLog
+from penstock.collector.store.chores import compact
 from penstock.errors import ConfigError
 from penstock.journal._locks import FileLock
 from test_collector_decoding import entry

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from penstock.collector.clock import SECOND, corrected_time, read_time
+from penstock.collector.decoding.clock import SECOND, corrected_time, read_time
 
 HOUR = 3600 * SECOND
 NOON = 1_772_366_400 * SECOND

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from collector_kit import MemoryLog
-from penstock.collector.commit import GroupCommit
+from penstock.collector.log.commit import GroupCommit
 from penstock.collector.refusal import Reason, Refusal
 
 if TYPE_CHECKING:

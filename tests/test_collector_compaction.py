@@ -12,13 +12,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from collector_kit import NOW, track
-from penstock.collector import Filter, open_store, wishes
-from penstock.collector.catalog import Catalog
+from penstock.collector import Filter, open_store
 from penstock.collector.config import Compaction, Keeping, Retention, Sealing
 from penstock.collector.layout import EVENTS, QUARANTINE, Layout, day_of
-from penstock.collector.log import LaneLog
-from penstock.collector.pipeline import Pipeline
-from penstock.collector.wishes import Wish
+from penstock.collector.log.lane import LaneLog
+from penstock.collector.store import wishes
+from penstock.collector.store.catalog import Catalog
+from penstock.collector.store.pipeline import Pipeline
+from penstock.collector.store.wishes import Wish
 from test_collector_decoding import entry
 from test_collector_sealing import LIMIT, ids, write
 
@@ -137,7 +138,7 @@ def test_a_reader_that_comes_too_late_looks_again(
     for number in range(4):
         write(log, number)
         follower.step()
-    from penstock.collector import store
+    from penstock.collector.store import reader as store
 
     real = store.tail_of
     left = [1]
@@ -196,7 +197,7 @@ def test_a_full_disk_changes_nothing(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("penstock.collector.tables.Writer.close", full)
+        patch.setattr("penstock.collector.store.tables.Writer.close", full)
         with pytest.raises(OSError, match="No space"):
             follower.housekeeper.step()
     assert list(layout.leftovers()) == []
@@ -209,7 +210,7 @@ def test_the_thread_survives_what_goes_wrong(
     layout: Layout, log: LaneLog, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It tells, without anything of the events, and tries again."""
-    from penstock.collector import housekeeping
+    from penstock.collector.store import housekeeping
 
     monkeypatch.setattr(housekeeping, "_RETRY_S", 0.001)
     follower = started(layout, Clock(), compaction=EAGER)

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector_kit import NOW, NOW_TEXT, NOW_US, V1_HEADERS, Bench, basic, track, v1_event
-from penstock.collector import family
-from penstock.collector.decoding import decode_entry
-from penstock.collector.entry import Head, packed, unpacked
-from penstock.collector.rows import Event
-from penstock.collector.surrogates import mended
-from penstock.collector.verdicts import judge
-from penstock.collector.wire import PostHogV1Event
+from penstock.collector.decoding import family
+from penstock.collector.decoding.requests import decode_entry
+from penstock.collector.decoding.rows import Event
+from penstock.collector.decoding.surrogates import mended
+from penstock.collector.decoding.wire import PostHogV1Event
+from penstock.collector.http.verdicts import judge
+from penstock.collector.log.entry import Head, packed, unpacked
 from penstock.dialects._receiving import Refused
 from penstock.dialects.posthog import receive_v1
 
@@ -130,8 +130,12 @@ def test_a_body_that_cannot_be_read_any_more_is_kept() -> None:
 @pytest.mark.parametrize(
     ("place", "body", "form"),
     [
-        ("penstock.collector.family._receive", {"batch": [track(1), {"type": 3}]}, "batch"),
-        ("penstock.collector.posthog_rows._receive", {"batch": [v1_event()]}, "posthog"),
+        (
+            "penstock.collector.decoding.family._receive",
+            {"batch": [track(1), {"type": 3}]},
+            "batch",
+        ),
+        ("penstock.collector.decoding.posthog_rows._receive", {"batch": [v1_event()]}, "posthog"),
     ],
 )
 def test_a_fault_of_ours_costs_one_event(

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.collector.config import Window
-from penstock.collector.dedupe import Seen
-from penstock.collector.digests import DIGEST_BYTES, DigestSet, digest_of
+from penstock.collector.store.dedupe import Seen
+from penstock.collector.store.digests import DIGEST_BYTES, DigestSet, digest_of
 
 HOUR = 3_600_000
 DAY = 24 * HOUR

@@ -14,14 +14,15 @@ from hypothesis import strategies as st
 import proving
 from collector_kit import NOW, track
 from collector_process import ServedCollector
-from penstock.collector import open_store, wishes
-from penstock.collector.chores import NotDoneError, compact, delete_user, deletions_of
+from penstock.collector import open_store
 from penstock.collector.config import Compaction, Keeping, Sealing
-from penstock.collector.deletions import mentions
 from penstock.collector.layout import Layout
-from penstock.collector.log import LaneLog
-from penstock.collector.pipeline import Pipeline
-from penstock.collector.wishes import Wish
+from penstock.collector.log.lane import LaneLog
+from penstock.collector.store import wishes
+from penstock.collector.store.chores import NotDoneError, compact, delete_user, deletions_of
+from penstock.collector.store.deletions import mentions
+from penstock.collector.store.pipeline import Pipeline
+from penstock.collector.store.wishes import Wish
 from penstock.errors import ConfigError
 from penstock.journal._locks import FileLock
 from test_collector_decoding import entry

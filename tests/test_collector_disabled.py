@@ -11,11 +11,11 @@ import orjson
 import pytest
 
 from collector_kit import NOW_TEXT, V1_HEADERS, Bench, MemoryLog, basic, call, track, v1_event
-from penstock.collector.app import IngestApp
-from penstock.collector.commit import GroupCommit
 from penstock.collector.file import parse
 from penstock.collector.handover import from_json, to_json
-from penstock.collector.meters import ACCEPTED, REQUESTS
+from penstock.collector.http.app import IngestApp
+from penstock.collector.http.meters import ACCEPTED, REQUESTS
+from penstock.collector.log.commit import GroupCommit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

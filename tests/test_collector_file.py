@@ -13,7 +13,7 @@ from cli_host import CliHost
 from penstock import Collector, Dreamdata, PostHog, RudderStack, Segment, Webhook
 from penstock.collector import file
 from penstock.collector.file import BrokenFileError, Settings, parse
-from penstock.collector.shaping import Matcher, Renaming, Routed, Shape
+from penstock.collector.routing.shaping import Matcher, Renaming, Routed, Shape
 from penstock.collector.watching import LOOK_S, READ_S, Watched
 
 ENVIRON = {"WEB_KEY": "WK_web", "HOOK": "whsec_hidden"}

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import strategies
 from collector_kit import NOW, Bench
 from collector_process import ServedCollector, wait_for
-from penstock.collector.flag_file import FlagFile
+from penstock.collector.http.flag_file import FlagFile
 from penstock.collector.sources import Sources
 from penstock.errors import ConfigError
 from penstock.flags import Person

@@ -19,13 +19,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from collector_kit import NOW_TEXT, V1_HEADERS, Bench, basic, track, v1_event
-from penstock.collector.app import _OTHERS
-from penstock.collector.routes import INTAKES
-from penstock.collector.rows import Event
-from penstock.collector.surrogates import mended
+from penstock.collector.decoding.rows import Event
+from penstock.collector.decoding.surrogates import mended
+from penstock.collector.http.app import _OTHERS
+from penstock.collector.http.routes import INTAKES
 
 if TYPE_CHECKING:
-    from penstock.collector.rows import Decoded
+    from penstock.collector.decoding.rows import Decoded
 
 PATHS = st.sampled_from([*INTAKES, *_OTHERS, "/", "/v1", "/v1/batch/", "//", "/é"])
 METHODS = st.sampled_from(["POST", "POST", "POST", "GET", "HEAD", "PUT", "OPTIONS", "BREW"])

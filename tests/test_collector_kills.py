@@ -14,8 +14,8 @@ import pytest
 import proving
 from collector_process import Sender, ServedCollector, children, is_alive, role_of, wait_for
 from penstock.collector import open_store
-from penstock.collector.chores import delete_user
 from penstock.collector.layout import Layout
+from penstock.collector.store.chores import delete_user
 
 if TYPE_CHECKING:
     from pathlib import Path

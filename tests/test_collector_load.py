@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from collector_kit import NOW, MemoryLog, basic
-from penstock.collector.app import IngestApp
-from penstock.collector.board import Board
-from penstock.collector.body import Gone, read_bytes
-from penstock.collector.commit import GroupCommit
 from penstock.collector.config import CollectorConfig, Limits
-from penstock.collector.load import Admission
+from penstock.collector.http.app import IngestApp
+from penstock.collector.http.board import Board
+from penstock.collector.http.body import Gone, read_bytes
+from penstock.collector.http.load import Admission
+from penstock.collector.log.commit import GroupCommit
 from penstock.collector.refusal import Reason, Refusal
 
 SCOPE = {

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.collector.log import LaneLog, used_bytes
-from penstock.collector.reading import LaneReader, lane_paths
+from penstock.collector.log.lane import LaneLog, used_bytes
+from penstock.collector.log.reading import LaneReader, lane_paths
 from penstock.journal.record import HEADER_BYTES, span
 
 if TYPE_CHECKING:

@@ -22,18 +22,18 @@ from prometheus_client.parser import text_string_to_metric_families
 from collector_kit import NOW_TEXT, V1_HEADERS, Bench, MemoryLog, basic, track, v1_event
 from collector_process import ServedCollector, wait_for
 from penstock.cli import main as command
-from penstock.collector import meters, protocol
-from penstock.collector.board import Board
-from penstock.collector.commit import GroupCommit
 from penstock.collector.config import CollectorConfig, Limits
 from penstock.collector.handover import from_json, to_json
-from penstock.collector.health import Health
+from penstock.collector.http import meters, protocol
+from penstock.collector.http.board import Board
+from penstock.collector.http.health import Health
+from penstock.collector.http.load import Admission
+from penstock.collector.http.metrics import exposition
+from penstock.collector.http.rates import BURST_S, Rates
 from penstock.collector.layout import Layout
-from penstock.collector.load import Admission
-from penstock.collector.log import LaneLog
+from penstock.collector.log.commit import GroupCommit
+from penstock.collector.log.lane import LaneLog
 from penstock.collector.logs import FACTS, JsonLines
-from penstock.collector.metrics import exposition
-from penstock.collector.rates import BURST_S, Rates
 from penstock.collector.refusal import Reason, Refusal
 from penstock.collector.sources import Sources
 from penstock.errors import ConfigError
@@ -153,7 +153,7 @@ def test_what_was_asked_and_answered_is_counted() -> None:
 
 def test_the_board_has_room_for_all_numbers() -> None:
     """A row is a fixed size, and more outcomes take more places."""
-    from penstock.collector.board import ROW
+    from penstock.collector.http.board import ROW
 
     assert meters.PLACES <= ROW
 

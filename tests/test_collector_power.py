@@ -12,15 +12,16 @@ import pytest
 import proving
 from collector_disk import LossyDisk, PowerCut
 from collector_kit import NOW, track
-from penstock.collector import open_store, wishes
-from penstock.collector.catalog import Catalog
-from penstock.collector.chores import deletions_of
+from penstock.collector import open_store
 from penstock.collector.config import Compaction, Keeping, Sealing
 from penstock.collector.layout import TABLES, Layout
-from penstock.collector.log import LaneLog
-from penstock.collector.pipeline import Pipeline
-from penstock.collector.reading import LaneReader
-from penstock.collector.wishes import Wish
+from penstock.collector.log.lane import LaneLog
+from penstock.collector.log.reading import LaneReader
+from penstock.collector.store import wishes
+from penstock.collector.store.catalog import Catalog
+from penstock.collector.store.chores import deletions_of
+from penstock.collector.store.pipeline import Pipeline
+from penstock.collector.store.wishes import Wish
 from test_collector_decoding import entry
 
 if TYPE_CHECKING:

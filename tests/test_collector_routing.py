@@ -22,11 +22,11 @@ from penstock.collector import Sealing, open_store
 from penstock.collector.config import Keeping
 from penstock.collector.file import parse
 from penstock.collector.layout import Layout
-from penstock.collector.log import LaneLog
-from penstock.collector.outgoing import outgoing
-from penstock.collector.pipeline import Pipeline
-from penstock.collector.router import Router
-from penstock.collector.sealing import prepare
+from penstock.collector.log.lane import LaneLog
+from penstock.collector.routing.outgoing import outgoing
+from penstock.collector.routing.router import Router
+from penstock.collector.store.pipeline import Pipeline
+from penstock.collector.store.sealing import prepare
 from penstock.journal import inspect, letters
 from penstock.journal._budget import Budget
 from penstock.journal._segment import DiskStore
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from penstock.collector.file import Settings
-    from penstock.collector.sealing import Run
+    from penstock.collector.store.sealing import Run
 
 AT_ONCE = Keeping(sealing=Sealing(seconds=0.0))
 KEYS = {"segment": "WK_loopback", "posthog": "phc_loopback", "webhook": "whsec_loopback"}
@@ -69,8 +69,8 @@ def settings_of(tmp_path: Path, *tables: str) -> Settings:
 
 def run_of(*messages: dict[str, Any], source: str = "segment") -> Run:
     """What the pipeline makes of a request."""
-    from penstock.collector.entry import Head, packed
-    from penstock.collector.reading import Entry
+    from penstock.collector.log.entry import Head, packed
+    from penstock.collector.log.reading import Entry
 
     body = json.dumps({"batch": messages}).encode()
     head = Head(1_772_360_431_000, source, "segment", "batch", "", len(messages))
@@ -327,7 +327,7 @@ def test_an_outbox_that_cannot_be_written_stops_the_run(
         made.append(events)
         return outgoing(events)
 
-    monkeypatch.setattr("penstock.collector.router.outgoing", counting)
+    monkeypatch.setattr("penstock.collector.routing.router.outgoing", counting)
     for _ in range(3):
         with pytest.raises(OSError, match="outbox"):
             router.take(run)

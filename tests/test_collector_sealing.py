@@ -12,20 +12,21 @@ import pytest
 
 import proving
 from collector_kit import NOW, track
-from penstock.collector import Filter, ledger, open_store, wishes
-from penstock.collector.catalog import Catalog
+from penstock.collector import Filter, open_store
 from penstock.collector.config import Keeping, Sealing
 from penstock.collector.layout import EVENTS, QUARANTINE, Layout, day_of
-from penstock.collector.ledger import Counts, Sealed
-from penstock.collector.log import LaneLog, used_bytes
-from penstock.collector.pipeline import Pipeline
-from penstock.collector.wishes import Wish
+from penstock.collector.log.lane import LaneLog, used_bytes
+from penstock.collector.store import ledger, wishes
+from penstock.collector.store.catalog import Catalog
+from penstock.collector.store.ledger import Counts, Sealed
+from penstock.collector.store.pipeline import Pipeline
+from penstock.collector.store.wishes import Wish
 from test_collector_decoding import entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from penstock.collector.sealing import Run
+    from penstock.collector.store.sealing import Run
 
 LIMIT = 1 << 30
 NEVER = Sealing(seconds=1e9)
@@ -203,7 +204,7 @@ def test_a_full_disk_is_waited_for(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(f"penstock.collector.{place}", full)
+        patch.setattr(f"penstock.collector.store.{place}", full)
         for _ in range(3):
             with pytest.raises(OSError, match="No space"):
                 follower.step()

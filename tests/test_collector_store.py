@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from collector_kit import NOW, track
-from penstock.collector import Filter, open_store, snapshot
-from penstock.collector.catalog import Catalog
-from penstock.collector.decoding import decode_entry
+from penstock.collector import Filter, open_store
+from penstock.collector.decoding.requests import decode_entry
 from penstock.collector.layout import EVENTS, Layout, day_of
-from penstock.collector.log import LaneLog
-from penstock.collector.store import QueryError
-from penstock.collector.tables import EVENT_SCHEMA, table_of, written
+from penstock.collector.log.lane import LaneLog
+from penstock.collector.store import snapshot
+from penstock.collector.store.catalog import Catalog
+from penstock.collector.store.reader import QueryError
+from penstock.collector.store.tables import EVENT_SCHEMA, table_of, written
 from penstock.errors import ConfigError
 from test_collector_decoding import entry
 from test_collector_sealing import AT_ONCE, LIMIT, NEVER, ids, pipeline, write
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from penstock.collector.store import Store
+    from penstock.collector.store.reader import Store
 
 
 @pytest.fixture(params=["store", "a [b] *'?"])

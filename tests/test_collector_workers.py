@@ -16,7 +16,7 @@ from collector_kit import track
 from collector_process import DEADLINE, Sender, ServedCollector, is_alive, wait_for
 from penstock.collector import open_store
 from penstock.collector.config import CollectorConfig
-from penstock.collector.listeners import listening
+from penstock.collector.processes.listeners import listening
 from penstock.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from collector_process import ServedCollector, wait_for
 from faults.rules import Run, poison, status
 from faults.sink import FaultSink
 from penstock.collector.layout import Layout
-from penstock.collector.story import trace
+from penstock.collector.trace.story import trace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

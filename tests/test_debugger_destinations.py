@@ -17,10 +17,10 @@ from collector_process import ServedCollector, wait_for
 from faults.rules import Always, Run, status
 from faults.sink import FaultSink
 from penstock.cli.trace import trace_command
-from penstock.collector import attempts
-from penstock.collector.attempts import Attempts, attempts_of
 from penstock.collector.layout import Layout
-from penstock.collector.story import trace
+from penstock.collector.routing import attempts
+from penstock.collector.routing.attempts import Attempts, attempts_of
+from penstock.collector.trace.story import trace
 from penstock.delivery._job import Item, Job
 from penstock.delivery._outcome import Death, Resolution
 from penstock.dialects._types import Encoded
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from penstock.collector.deliveries import Delivery
+    from penstock.collector.routing.deliveries import Delivery
 
 TOKEN = "a-token-of-the-tests"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}

@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from collector_kit import NOW, track
-from penstock.collector import recent
-from penstock.collector.chores import delete_user
 from penstock.collector.config import Keeping, Sealing
 from penstock.collector.layout import Layout
-from penstock.collector.log import LaneLog
+from penstock.collector.log.lane import LaneLog
 from penstock.collector.pages import follower as following
 from penstock.collector.pages import ring as ringing
 from penstock.collector.pages.arrival import Arrival, Wanted
@@ -22,7 +20,9 @@ from penstock.collector.pages.chart import chart_of
 from penstock.collector.pages.follower import Follower
 from penstock.collector.pages.minutes import Minute
 from penstock.collector.pages.ring import Ring
-from penstock.collector.pipeline import Pipeline
+from penstock.collector.store import recent
+from penstock.collector.store.chores import delete_user
+from penstock.collector.store.pipeline import Pipeline
 from test_collector_decoding import entry
 
 if TYPE_CHECKING:

@@ -27,12 +27,12 @@ from collector_process import DEADLINE, ServedCollector, wait_for
 from penstock.collector import CollectorConfig, Debugger
 from penstock.collector.config import digest_of
 from penstock.collector.layout import Layout
-from penstock.collector.listeners import listening_beside
-from penstock.collector.log import LaneLog
-from penstock.collector.masking import masked, masked_text
+from penstock.collector.log.lane import LaneLog
 from penstock.collector.pages.app import Pages
 from penstock.collector.pages.follower import Follower
 from penstock.collector.pages.guard import COOKIE, Guard, Keeper
+from penstock.collector.processes.listeners import listening_beside
+from penstock.collector.trace.masking import masked, masked_text
 from penstock.errors import ConfigError
 from test_collector_decoding import entry
 

@@ -46,6 +46,14 @@ LAYERS = [
     },
     {"cli", "__main__", "collector", "web", "importing", "testing", "pytest_plugin"},
 ]
+#: The same inside the collector; what lies beside these folders is there for all of them.
+COLLECTOR = [
+    {"log"},
+    {"decoding"},
+    {"store"},
+    {"http", "routing", "trace"},
+    {"pages", "processes"},
+]
 #: Packages of the extras: only the parts that need them import them, and the rest never at the top.
 OPTIONAL = {
     *("click", "rich", "uvicorn", "httptools", "uvloop", "starlette", "pyarrow", "duckdb"),
@@ -102,6 +110,22 @@ def upward(path: Path) -> list[str]:
     own = layer_of(path.parts[0].removesuffix(".py"))
     ours = [name.split(".") for name in imports(parsed(path)) if name.startswith("penstock.")]
     return [".".join(name) for name in ours if layer_of(name[1]) > own]
+
+
+def upward_in_collector(path: Path) -> list[str]:
+    """The same for a module of the collector."""
+    ranks = {name: rank for rank, names in enumerate(COLLECTOR) for name in names}
+    names = [name.split(".") for name in imports(parsed(path))]
+    ours = [name for name in names if name[:2] == ["penstock", "collector"] and len(name) > 2]
+    own = ranks[path.parts[1]]
+    return [".".join(name) for name in ours if ranks.get(name[2], own) > own]
+
+
+def test_the_parts_of_the_collector_import_one_way() -> None:
+    """From the log to what is made of it, and to who serves it."""
+    parts = [path for path in MODULES if path.parts[0] == "collector" and len(path.parts) > 2]
+    found = {str(path): upward_in_collector(path) for path in parts}
+    assert {path: names for path, names in found.items() if names} == {}
 
 
 def test_imports_point_one_way() -> None:

@@ -12,11 +12,12 @@ from click.testing import CliRunner
 from collector_kit import NOW, NOW_TEXT, track, v1_event
 from penstock.cli import _output
 from penstock.cli.trace import trace_command
-from penstock.collector import open_store, recent
+from penstock.collector import open_store
 from penstock.collector.layout import Layout
-from penstock.collector.log import LaneLog
-from penstock.collector.pipeline import Pipeline
-from penstock.collector.story import trace
+from penstock.collector.log.lane import LaneLog
+from penstock.collector.store import recent
+from penstock.collector.store.pipeline import Pipeline
+from penstock.collector.trace.story import trace
 from test_collector_decoding import entry
 from test_debugger_follower import AT_ONCE, LIMIT
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from penstock.collector.tellings import Telling
+    from penstock.collector.trace.tellings import Telling
 
 
 class Scene:

@@ -111,9 +111,9 @@ def _fill(directory: Path, count: int) -> None:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    from penstock.collector.catalog import Catalog
     from penstock.collector.layout import EVENTS, Layout
-    from penstock.collector.tables import EVENT_SCHEMA, TIME, Writer
+    from penstock.collector.store.catalog import Catalog
+    from penstock.collector.store.tables import EVENT_SCHEMA, TIME, Writer
 
     rows = _decoded(min(count, 100_000)).select(EVENT_SCHEMA.names)
     layout = Layout(directory)
@@ -137,11 +137,11 @@ def _fill(directory: Path, count: int) -> None:
 
 
 def _decoded(count: int) -> Any:
-    from penstock.collector.columns import RunBuilder
     from penstock.collector.config import Window
-    from penstock.collector.dedupe import Seen
-    from penstock.collector.entry import Head, packed
-    from penstock.collector.reading import Entry
+    from penstock.collector.log.entry import Head, packed
+    from penstock.collector.log.reading import Entry
+    from penstock.collector.store.columns import RunBuilder
+    from penstock.collector.store.dedupe import Seen
 
     builder = RunBuilder(Seen(Window()).admit)
     bodies = openloop.raw_bodies(max(1, count // openloop.BATCH), seed=1)

@@ -14,7 +14,7 @@ from openfeature.evaluation_context import EvaluationContext
 
 from flag_server import SECRET_KEY, condition, definitions, filter_, flag
 from penstock import Client, Config, FlagSettings, PostHog, Response
-from penstock.collector.flag_answers import answered, read_question
+from penstock.collector.http.flag_answers import answered, read_question
 from penstock.flags import Person, compile_flags, parse_definitions
 from penstock.flags.openfeature import PenstockProvider
 from penstock.transport.memory import MemoryTransport

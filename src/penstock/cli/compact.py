@@ -9,8 +9,8 @@ import click
 from penstock.cli._exit import Exit, epilog, fail
 from penstock.cli._output import Output, json_option
 from penstock.cli._store import store_option
-from penstock.collector.chores import NotDoneError, compact
 from penstock.collector.layout import Layout
+from penstock.collector.store.chores import NotDoneError, compact
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,13 +10,13 @@ import click
 from penstock.cli._exit import Exit, epilog, fail
 from penstock.cli._output import Output, json_option
 from penstock.cli._store import store_option
-from penstock.collector.chores import NotDoneError, delete_user, deletions_of
 from penstock.collector.layout import Layout
+from penstock.collector.store.chores import NotDoneError, delete_user, deletions_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from penstock.collector.deletions import Deletion
+    from penstock.collector.store.deletions import Deletion
 
 
 @click.command(

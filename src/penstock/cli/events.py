@@ -12,7 +12,7 @@ from penstock.cli._rows import print_rows
 from penstock.cli._store import store_option
 from penstock.cli._times import Since
 from penstock.collector import Filter, open_store
-from penstock.collector.query import GROUPINGS
+from penstock.collector.store.query import GROUPINGS
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -18,7 +18,7 @@ from penstock.collector.logs import FORMATS, set_up
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from penstock.collector.server import Address
+    from penstock.collector.processes.server import Address
 
 
 @click.command(

@@ -14,16 +14,16 @@ from penstock.cli._output import Output, json_option
 from penstock.cli._rows import plain_text
 from penstock.cli._store import store_option
 from penstock.collector.layout import Layout
-from penstock.collector.story import trace
+from penstock.collector.trace.story import trace
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from rich.console import Console
 
-    from penstock.collector.deliveries import Delivery
-    from penstock.collector.story import Story
-    from penstock.collector.tellings import Telling
+    from penstock.collector.routing.deliveries import Delivery
+    from penstock.collector.trace.story import Story
+    from penstock.collector.trace.tellings import Telling
 
 
 @click.command("trace", epilog=epilog(Exit.OK, Exit.FAILED, Exit.USAGE, Exit.MISSING))

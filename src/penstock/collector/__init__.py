@@ -19,15 +19,15 @@ from penstock.collector.config import (
     Sealing,
     Window,
 )
-from penstock.collector.query import Filter
 from penstock.collector.sources import Source, Sources
+from penstock.collector.store.query import Filter
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
-    from penstock.collector.server import Address
-    from penstock.collector.store import Store
+    from penstock.collector.processes.server import Address
+    from penstock.collector.store.reader import Store
 
 __all__ = [
     "CollectorConfig",
@@ -55,7 +55,7 @@ def open_store(directory: str | os.PathLike[str]) -> Store:
     Raises:
         MissingExtraError: DuckDB or PyArrow is not installed.
     """
-    from penstock.collector.store import Store
+    from penstock.collector.store.reader import Store
 
     return Store(Path(directory))
 
@@ -64,7 +64,7 @@ def serve(
     config: CollectorConfig, ready: Callable[[Address], None] = lambda _address: None
 ) -> None:
     """
-    Run a collector until SIGTERM or SIGINT; see `penstock.collector.server.serve`.
+    Run a collector until SIGTERM or SIGINT; see `penstock.collector.processes.server.serve`.
 
     Args:
         config: See `CollectorConfig`.
@@ -74,6 +74,6 @@ def serve(
         ConfigError: The configuration cannot be served, or the port is taken.
         MissingExtraError: A package of the extra ``collector`` is not installed.
     """
-    from penstock.collector.server import serve as run
+    from penstock.collector.processes.server import serve as run
 
     run(config, ready)

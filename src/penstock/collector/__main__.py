@@ -1,7 +1,7 @@
 """
 A process of the collector: ``python -m penstock.collector ROLE JSON``, started by another.
 
-The configuration follows on standard input; see `penstock.collector.children`.
+The configuration follows on standard input; see `penstock.collector.processes.children`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 if __name__ == "__main__":
     role, arguments = sys.argv[1:]
     if role == "worker":
-        from penstock.collector.worker import run_worker
+        from penstock.collector.processes.worker import run_worker
 
         run_worker(arguments)
     elif role == "debugger":
@@ -19,6 +19,6 @@ if __name__ == "__main__":
 
         run_debugger(int(arguments))
     else:
-        from penstock.collector.process import run_pipeline
+        from penstock.collector.processes.pipeline import run_pipeline
 
         run_pipeline()

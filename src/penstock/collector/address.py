@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from penstock import addresses
 
 if TYPE_CHECKING:
-    from penstock.collector.incoming import Incoming
+    from penstock.collector.http.incoming import Incoming
 
 
 class Proxies(addresses.Proxies):

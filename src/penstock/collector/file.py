@@ -22,7 +22,7 @@ import tomllib
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from penstock.collector.shaping import Matcher, Renaming, Shape
+from penstock.collector.routing.shaping import Matcher, Renaming, Shape
 from penstock.collector.sources import DIALECTS, NAME, Source, Sources
 from penstock.config import DAY_S, MAX_CONCURRENCY, MIB
 from penstock.destinations.urls import VENDORS

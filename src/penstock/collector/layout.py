@@ -4,15 +4,15 @@ Where things are in a store.
     STORE/
         serve.lock                     held by `penstock serve`
         pipeline.lock                  held by the pipeline process
-        sealed.json                    which files count, see `penstock.collector.ledger`
-        log/lane-<UUIDv7>/...          requests, see `penstock.collector.log`
+        sealed.json                    which files count, see `penstock.collector.store.ledger`
+        log/lane-<UUIDv7>/...          requests, see `penstock.collector.log.lane`
         fresh/events/<file>            what was sealed in the last seconds, all sources together
         fresh/quarantine/<file>
         events/date=2026-11-21/source=web/<file>
         quarantine/date=.../source=.../<file>
         configuration.toml             the configuration file as it last could be used
-        outbox/<digest>/...            a journal per destination, see `penstock.collector.router`
-        requests/<UUID>.json           what somebody wants done, see `penstock.collector.wishes`
+        outbox/<digest>/...            a journal per destination, see `collector.routing.router`
+        requests/<UUID>.json           what somebody wants done, see `collector.store.wishes`
         deletions/<UUID>.json          what was deleted on request, without the data
         recent/lane-<UUIDv7>/...       requests that are sealed, kept a while for the debugger
 
@@ -120,7 +120,7 @@ class Layout(NamedTuple):
 
     @property
     def recent(self) -> Path:
-        """Requests that are sealed already, see `penstock.collector.recent`."""
+        """Requests that are sealed already, see `penstock.collector.store.recent`."""
         return self.root / "recent"
 
     def fresh(self, table: str) -> Path:

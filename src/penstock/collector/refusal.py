@@ -1,4 +1,4 @@
-"""Why a whole request is refused; vendors' words for it are in `penstock.collector.answers`."""
+"""Why a whole request is refused; `penstock.collector.http.answers` has the vendors' words."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from penstock.collector.reading import lane_paths
+from penstock.collector.log.reading import lane_paths
 from penstock.journal import DestinationLedger, letters
 from penstock.journal._segment import SUFFIX
 from penstock.journal.inspection import inspect

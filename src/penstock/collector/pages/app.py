@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from penstock.collector.config import CollectorConfig
     from penstock.collector.pages.follower import Follower
     from penstock.collector.pages.guard import Keeper
-    from penstock.collector.store import Store
+    from penstock.collector.store.reader import Store
 
 _log = logging.getLogger("penstock.collector")
 
@@ -119,7 +119,7 @@ class Pages:
 
     @property
     def _store(self) -> Store:
-        from penstock.collector.store import Store  # DuckDB, once it is needed
+        from penstock.collector.store.reader import Store  # DuckDB, once it is needed
 
         return Store(self._layout.root)
 
@@ -151,7 +151,7 @@ class Pages:
         return sorted(known | self._follower.ring.sources())
 
     def _event(self, request: Request) -> str:
-        from penstock.collector.story import trace
+        from penstock.collector.trace.story import trace
 
         message_id = request.query_params.get("id", "")
         story = trace(self._layout, message_id)

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from penstock.collector.decoding import decode_entry
+from penstock.collector.decoding.requests import decode_entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from penstock.collector.rows import Event, Quarantined
+    from penstock.collector.decoding.rows import Event, Quarantined
 
 #: In the log, and not looked at by the pipeline yet.
 RECEIVED = "received"

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from penstock.collector import ledger, recent, snapshot
-from penstock.collector.entry import unpacked
 from penstock.collector.layout import EVENTS, TABLES
+from penstock.collector.log.entry import unpacked
+from penstock.collector.log.reading import LaneReader, lane_paths
 from penstock.collector.pages.arrival import (
     CHANGED,
     DUPLICATE,
@@ -31,15 +31,15 @@ from penstock.collector.pages.arrival import (
 )
 from penstock.collector.pages.minutes import SHOWN, Minutes
 from penstock.collector.pages.ring import Ring
-from penstock.collector.reading import LaneReader, lane_paths
+from penstock.collector.store import ledger, recent, snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from penstock.collector.layout import Layout
+    from penstock.collector.log.reading import Entry
     from penstock.collector.pages.arrival import Place
-    from penstock.collector.reading import Entry
 
 _log = logging.getLogger("penstock.collector")
 
@@ -63,7 +63,7 @@ class Follower:
 
     Args:
         layout: The store.
-        kept_bytes: How much of the requests is kept, see `penstock.collector.recent`.
+        kept_bytes: How much of the requests is kept, see `penstock.collector.store.recent`.
         clock: Seconds since 1970.
     """
 

@@ -14,13 +14,13 @@ from penstock.collector.pages.arrival import (
     of_quarantined,
     of_row,
 )
-from penstock.collector.query import Filter
+from penstock.collector.store.query import Filter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from penstock.collector.pages.arrival import Wanted
-    from penstock.collector.store import Store
+    from penstock.collector.store.reader import Store
 
 #: Lines of a page.
 SHOWN = 100

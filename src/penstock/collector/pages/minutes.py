@@ -10,7 +10,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from penstock.collector.ledger import Counts
+    from penstock.collector.store.ledger import Counts
 
 #: Minutes shown.
 SHOWN = 60

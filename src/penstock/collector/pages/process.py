@@ -10,12 +10,12 @@ import threading
 import uvicorn
 
 from penstock.collector import logs
-from penstock.collector.children import greeted
+from penstock.collector.http.protocol import BoundedProtocol, close_late
 from penstock.collector.layout import Layout
 from penstock.collector.pages.app import Pages
 from penstock.collector.pages.follower import Follower
 from penstock.collector.pages.guard import Guard, Keeper
-from penstock.collector.protocol import BoundedProtocol, close_late
+from penstock.collector.processes.children import greeted
 from penstock.errors import ConfigError
 
 #: Whoever takes and stores events goes first.

@@ -9,8 +9,8 @@ import jinja2
 import orjson
 
 from penstock import __version__
-from penstock.collector.masking import masked_text
 from penstock.collector.pages.words import MEANINGS
+from penstock.collector.trace.masking import masked_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

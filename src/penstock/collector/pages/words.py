@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from penstock.collector import changes
+from penstock.collector.decoding import changes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

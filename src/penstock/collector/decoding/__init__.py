@@ -1,0 +1,1 @@
+"""From requests as they came to rows; pure."""

@@ -1,0 +1,1 @@
+"""The request log: what was answered is on the disk, as it came."""
