@@ -1,4 +1,4 @@
-"""Events per minute as a drawing: bars of what was stored, repeated and quarantined."""
+"""Events per minute as a drawing: bars of what was stored, duplicate and quarantined."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def _column(minute: Minute, x: float, step: float, unit: float) -> Column:
                 Bar(kind, round(x, 1), round(y, 1), round(step - _GAP, 1), round(height, 1))
             )
     title = (
-        f"{_clock(minute.number)}: {minute.stored:,} stored, {minute.duplicates:,} repeated, "
+        f"{_clock(minute.number)}: {minute.stored:,} stored, {minute.duplicates:,} duplicate, "
         f"{minute.quarantined:,} quarantined"
     )
     return Column(title, round(x, 1), round(step, 1), bars)

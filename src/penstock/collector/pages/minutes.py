@@ -65,10 +65,10 @@ class Minutes:
             now_s: Seconds since 1970.
         """
         with self._guard:
-            repeated = {number: minute.duplicates for number, minute in self._by_number.items()}
+            duplicates = {number: minute.duplicates for number, minute in self._by_number.items()}
             self._by_number = {
-                n: Minute(n, stored.get(n, 0), repeated.get(n, 0), quarantined.get(n, 0))
-                for n in {*stored, *quarantined, *repeated}
+                n: Minute(n, stored.get(n, 0), duplicates.get(n, 0), quarantined.get(n, 0))
+                for n in {*stored, *quarantined, *duplicates}
             }
             last = self._last or counts
             self._add(_grown(counts, last, now_s)._replace(duplicates=0))
