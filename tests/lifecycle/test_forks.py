@@ -100,11 +100,16 @@ def test_a_fork_waits_for_a_thread_that_imports_and_unlocks_only_what_it_locked(
     """`logging` has a lock for forks too; imported in the middle of one, it finds it unlocked."""
     finished = host.run("fork_while_loading.py", timeout=PATIENCE)
     assert finished.returncode == 0, finished.output
-    assert sorted(finished.output.split()) == ["child", "parent"]
+    assert sorted(spoken(finished)) == ["child", "parent"]
 
 
 def test_a_fork_waits_for_a_thread_that_speaks_for_the_first_time(host: Host) -> None:
     """A full journal is told on the caller's thread, which imports `logging` for it."""
     finished = host.run("fork_while_speaking.py", timeout=PATIENCE)
     assert finished.returncode == 0, finished.output
-    assert finished.output.split() == ["said", "said"]
+    assert spoken(finished) == ["said", "said"]
+
+
+def spoken(finished: Finished) -> list[str]:
+    """The words that stand on a line alone; Python 3.12 warns of forks beside threads."""
+    return [line for line in finished.output.splitlines() if line.isalpha()]
