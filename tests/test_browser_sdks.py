@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from selenium.webdriver.chrome.webdriver import WebDriver
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 SDKS = ROOT / ".venv-sdks"
 PAGES = ROOT / "tests" / "official" / "browser"

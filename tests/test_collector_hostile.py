@@ -27,6 +27,8 @@ from penstock.collector.http.routes import INTAKES
 if TYPE_CHECKING:
     from penstock.collector.decoding.rows import Decoded
 
+pytestmark = pytest.mark.slow
+
 PATHS = st.sampled_from([*INTAKES, *_OTHERS, "/", "/v1", "/v1/batch/", "//", "/é"])
 METHODS = st.sampled_from(["POST", "POST", "POST", "GET", "HEAD", "PUT", "OPTIONS", "BREW"])
 #: Every status docs/collector.md lists; 503 means a fault of ours when nothing is overloaded.

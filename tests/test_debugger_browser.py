@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from selenium.webdriver.chrome.webdriver import WebDriver
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 TOKEN = "a-token-of-the-tests"
 #: Where the pictures of the manual are made; else they are made and thrown away.
