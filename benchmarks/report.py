@@ -7,6 +7,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 import machine
+from reasons import reasons
 from sdks import DISTRIBUTIONS
 
 if TYPE_CHECKING:
@@ -72,7 +73,10 @@ def verdict(bars: list[Bar]) -> str:
         f"| {bar.what} | {bar.wanted} | {bar.measured} | {'met' if bar.met else '**missed**'} |"
         for bar in bars
     ]
-    return "\n".join([title, "", *lines, ""])
+    why = list(reasons(bar.what for bar in bars if not bar.met))
+    return "\n".join(
+        [title, "", *lines, "", *(["Why bars are missed:", "", *why, ""] if why else [])]
+    )
 
 
 def _warned(results: dict[str, Results]) -> list[str]:

@@ -1,0 +1,55 @@
+"""Why bars are missed on the machines seen so far; a page says it of those that are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+#: ``(how the names of the bars begin, why)``
+_REASONS = (
+    (
+        ("durable capture, slowest call",),
+        (
+            "A few calls in a million wait for the interpreter: a sender may keep it for the "
+            "switch interval, 5 ms, and the next one after it. Nothing in the call itself "
+            "waits; paced, where the senders have time in between, there is no such call."
+        ),
+    ),
+    (
+        ("capture p50 against",),
+        (
+            "The bar was set where the official SDKs took 42 to 85 µs a call. Here they take "
+            "less, and what is left of ours is the interpreter's: looking at the arguments, one "
+            "JSON encoding, one checksum, one copy."
+        ),
+    ),
+    (
+        ("CPU ", "delivered per second"),
+        (
+            "Capture and delivery share one interpreter, and each has to wait for the other: "
+            "alone, delivery takes 3.6 s per million and 270,000 events/s (`hot.py delivery`), "
+            "and capture 190,000 events/s (`hot.py capture`). Building the events is counted "
+            "too, see null. The figure moves with the machine: one commit took 7.7 s and 9.7 s "
+            "on it within a day."
+        ),
+    ),
+    (
+        ("from penstock import",),
+        (
+            "orjson imports dataclasses, inspect, json and zoneinfo by itself; they are most of "
+            "the modules and of the time. `import penstock` loads nothing before a name is "
+            "asked for."
+        ),
+    ),
+)
+
+
+def reasons(missed: Iterable[str]) -> Iterator[str]:
+    """A list item for each reason that bars of these names are missed for."""
+    names = list(dict.fromkeys(missed))
+    for beginnings, why in _REASONS:
+        found = [name for name in names if name.startswith(beginnings)]
+        if found:
+            yield f"- *{'; '.join(found)}*: {why}"
