@@ -137,8 +137,8 @@ def test_calls_that_hide_are_not_told(errors: Errors) -> None:
         work()
 
     def shown() -> None:
-        __traceback_hide__ = False  # noqa: F841 - it is looked for
-        raise ValueError("x")
+        __traceback_hide__ = False
+        raise ValueError(__traceback_hide__)
 
     errors.capture(raised(lambda: hidden(shown)))
     assert [frame["function"] for frame in errors.frames] == ["raised", "<lambda>", "shown"]
