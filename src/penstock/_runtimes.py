@@ -74,7 +74,8 @@ def _rq(rq: ModuleType, deliver: Callable[[], None]) -> None:
     if job is None or "RQ_JOB_ID" not in os.environ:
         return
     for name in ("execute_success_callback", "execute_failure_callback"):
-        setattr(job, name, _then(getattr(job, name), deliver))
+        owner = job if hasattr(job, name) else sys.modules["rq.worker.base"]  # from RQ 3 on
+        setattr(owner, name, _then(getattr(owner, name), deliver))
 
 
 def _then(call: Callable[..., Any], deliver: Callable[[], None]) -> Callable[..., Any]:
