@@ -141,11 +141,27 @@ def _all_of(things: weakref.WeakSet[Thing]) -> list[Thing]:
 def _before() -> None:
     global _waited  # noqa: PLW0603 - handed to _after within one fork
     known = "logging" in sys.modules
-    _waited = _loading.acquire(timeout=LOADING_TIMEOUT_S)
+    _waited = _loading.acquire(blocking=False) or _wait_for_loading()
     logging: Any = sys.modules.get("logging")
     if not known and logging and not logging.__spec__._initializing:  # noqa: SLF001 - no other way
         # Imported while we waited, too late to lock itself before this fork; but it will unlock.
         logging._lock.acquire()  # noqa: SLF001 - by the same name since Python 3.2
+
+
+def _wait_for_loading() -> bool:
+    """
+    Wait for a thread that imports, without the lock of `logging` meanwhile.
+
+    Hooks run last in, first out: where `logging` came after penstock, this thread has its lock by
+    now, and what is imported asks for it (``getLogger``).
+    """
+    lock: Any = getattr(sys.modules.get("logging"), "_lock", None)
+    held = lock._release_save() if lock and lock._is_owned() else None  # noqa: SLF001 - as a Condition
+    try:
+        return _loading.acquire(timeout=LOADING_TIMEOUT_S)
+    finally:
+        if held is not None:
+            lock._acquire_restore(held)  # noqa: SLF001
 
 
 def _after_in_parent() -> None:

@@ -7,6 +7,7 @@ from itertools import product
 import pytest
 
 from faults.host import Finished, Host
+from penstock import _fork
 
 #: Seconds after which a program hangs.
 PATIENCE = 30.0
@@ -108,6 +109,13 @@ def test_a_fork_waits_for_a_thread_that_speaks_for_the_first_time(host: Host) ->
     finished = host.run("fork_while_speaking.py", timeout=PATIENCE)
     assert finished.returncode == 0, finished.output
     assert spoken(finished) == ["said", "said"]
+
+
+def test_a_fork_lets_a_thread_that_imports_ask_for_a_logger(host: Host) -> None:
+    """The two have the lock of `logging` and ours between them: neither waits for the other."""
+    finished = host.run("fork_while_logging.py", timeout=PATIENCE)
+    assert finished.returncode == 0, finished.output
+    assert finished.told("waited") < _fork.LOADING_TIMEOUT_S
 
 
 def spoken(finished: Finished) -> list[str]:
