@@ -40,7 +40,7 @@ LAYERS = [
     {"dialects", "journal", "transport"},
     {"destinations", "delivery"},
     {
-        *("client", "intake", "_coercions", "_flag_calls", "_waiting", "_capturing"),
+        *("client", "intake", "_calls", "_coercions", "_flag_calls", "_waiting", "_capturing"),
         *("flags", "error_tracking", "_ambient", "_reporting", "identity"),
         *penstock.__all__,
     },

@@ -14,7 +14,7 @@ from penstock.flags.snapshot import FlagSnapshot
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from penstock.client import Client
+    from penstock._calls import Calls
     from penstock.messages import Data, Id
 
 
@@ -46,7 +46,7 @@ _FIELD = "send_feature_flags"
 
 
 def with_flags(  # noqa: PLR0917 - handed on by position from `Client.capture`
-    client: Client,
+    client: Calls,
     distinct_id: Id | None,
     properties: Data | None,
     groups: Data | None,
