@@ -16,11 +16,10 @@ from crash_model.oracle import DESTINATIONS
 from crash_model.process import JOURNAL
 from crash_model.recovery import recover
 from crash_model.world import World, moments
-from penstock.journal import inspect
+from penstock.journal import JournalFull, inspect
 from penstock.journal._dead import DeadLetter, DeadLetters
 from penstock.journal._segment import SEGMENT_HEADER_BYTES
 from penstock.journal.disk import DiskJournal
-from penstock.journal.lane import JournalFull
 from penstock.journal.memory import MemoryJournal
 from penstock.journal.record import span
 
@@ -197,7 +196,7 @@ def test_an_event_of_a_signal_handler_does_not_depend_on_the_one_it_interrupts(
 @pytest.mark.parametrize(("size", "pending"), [(10, 1), (1 << 20, 0)])
 def test_nor_does_it_in_memory(monkeypatch: pytest.MonkeyPatch, size: int, pending: int) -> None:
     """Where it waits for the other's segment, which does not come."""
-    monkeypatch.setattr("penstock.journal.lane.RETRY_CREATE_S", 0.0)
+    monkeypatch.setattr("penstock.journal._chain.RETRY_CREATE_S", 0.0)
     journal = MemoryJournal(DESTINATIONS, max_bytes=1 << 20)
     lane, handlers = journal.lane, [lambda: lane.append(2, 0, 0, b"x" * size)]
     real = lane._next_segment

@@ -582,7 +582,7 @@ def test_what_is_dropped_while_it_is_read_is_not_sent_as_well(
     open_client: Any, monkeypatch: Any
 ) -> None:
     """Room is made on the thread that tracks, between a sender's read and its handing out."""
-    monkeypatch.setattr("penstock.journal.lane.FIRST_SEGMENT_BYTES", 1 << 16)
+    monkeypatch.setattr("penstock.journal._chain.FIRST_SEGMENT_BYTES", 1 << 16)
     transport = MemoryTransport()
     client = open_client(transport=transport, batch_size=1_000)
     for _ in range(900):

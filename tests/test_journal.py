@@ -17,13 +17,14 @@ from hypothesis import strategies as st
 from penstock.errors import ClosedError, JournalError
 from penstock.journal import JournalFull, inspect
 from penstock.journal._budget import Budget
+from penstock.journal._chain import FIRST_SEGMENT_BYTES
 from penstock.journal._cursor import CURSOR_BYTES, Cursor, Position
 from penstock.journal._dead import DeadLetter
 from penstock.journal._locks import FileLock
 from penstock.journal._segment import SEGMENT_HEADER_BYTES, DiskStore, MemoryStore
 from penstock.journal._slot import Slot
 from penstock.journal.disk import DiskJournal
-from penstock.journal.lane import FIRST_SEGMENT_BYTES, Lane
+from penstock.journal.lane import Lane
 from penstock.journal.memory import MemoryJournal
 from penstock.journal.record import HEADER_BYTES, MAGIC_BYTES, checksum, span
 from penstock.native import NATIVE
@@ -321,7 +322,7 @@ def test_damage_hides_no_record_but_the_damaged(payloads: list[bytes], data: st.
         lane.append(2, 0, 7, item)
         places.append((offset, offset + HEADER_BYTES + len(item)))
         offset += span(len(item))
-    store = lane._store
+    store = lane._chain.store
     assert store is not None
     victim = data.draw(st.integers(0, len(payloads) - 1))
     place = data.draw(st.integers(places[victim][0], places[victim][1] - 1))

@@ -31,7 +31,7 @@ from penstock.errors import (
     MessageTooLargeError,
     QueueFullError,
 )
-from penstock.journal.lane import JournalFull
+from penstock.journal._budget import JournalFull
 from penstock.journal.record import FLAG_HISTORICAL, FLAG_SELECTIVE, Record
 from penstock.kinds import Kind
 from penstock.scope import over

@@ -22,6 +22,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Self
 from unittest import mock
 
+import penstock.journal._chain
 import penstock.journal.disk
 import penstock.journal.lane
 from crash_model.changes import Drop, Make, Move, Resize, Store, Sync
@@ -407,11 +408,11 @@ def _stand_ins(module: Any) -> Iterator[tuple[str, Any]]:
 
 def _settings() -> Iterator[tuple[Any, str, Any]]:
     """Small segments, names that count, no waiting, and pens that are seen."""
-    lane, disk = penstock.journal.lane, penstock.journal.disk
+    chain, lane, disk = penstock.journal._chain, penstock.journal.lane, penstock.journal.disk
     numbers = itertools.count(1)
-    yield lane, "FIRST_SEGMENT_BYTES", SEGMENT_BYTES
-    yield lane, "LAST_SEGMENT_BYTES", 2 * SEGMENT_BYTES
-    yield lane, "RETRY_CREATE_S", 0.0
+    yield chain, "FIRST_SEGMENT_BYTES", SEGMENT_BYTES
+    yield chain, "LAST_SEGMENT_BYTES", 2 * SEGMENT_BYTES
+    yield chain, "RETRY_CREATE_S", 0.0
     yield lane, "new_pen", _new_pen
     yield disk, "uuid7", lambda: f"{next(numbers):08d}"
     yield disk, "shutil", SimpleNamespace(rmtree=_remove_tree)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from crash_model.changes import Note, Store
 from crash_model.interposer import Killed, Plan, Recorder, TracedPath
 from crash_model.oracle import DESTINATIONS, Event
+from penstock.journal import JournalFull
 from penstock.journal._dead import DeadLetter
 from penstock.journal.disk import DiskJournal
-from penstock.journal.lane import JournalFull
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -79,7 +79,7 @@ class Process:
         """Nothing of it is left but its files."""
         self.recorder.end()
         for lane in [self.journal.lane, *self.journal._adopted]:
-            lane._spare = None  # closing would delete its file
+            lane._chain._spare = None  # closing would delete its file
             with suppress(Killed):
                 lane.close()
 
@@ -197,9 +197,9 @@ class Process:
     def drop_oldest(self) -> None:
         """Give up the oldest sealed segment."""
         lane = self.journal.lane
-        if not lane._sealed_ends:
+        if not lane._chain.ends:
             return
-        number = min(lane._sealed_ends)
+        number = min(lane._chain.ends)
         victims = self._world.written(self.journal._paths[lane].name, number)
         with self._acting():
             for identity in DESTINATIONS:

@@ -27,7 +27,7 @@ ROOT = str(Path(penstock.__file__).parent) + "/"
 HOUSEKEEPING = "housekeeping"
 #: Functions that begin a phase.
 BEGINNINGS = {
-    "Client.track": "enqueue",
+    "Calls.track": "enqueue",
     "Pen.append": "append",
     "Lane.after_write": "append",
     "Lane._interrupt": "append",

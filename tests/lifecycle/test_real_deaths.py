@@ -7,12 +7,14 @@ middle of its work, until the last one delivers what all have left.
 
 from __future__ import annotations
 
+import ast
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from deaths.points import PHASES
+from deaths.points import BEGINNINGS, PHASES, ROOT
 from proving import scale
 
 if TYPE_CHECKING:
@@ -86,6 +88,19 @@ def test_no_event_is_lost_by_a_death_in_any_phase(
 def test_every_phase_has_its_deaths() -> None:
     """A phase that the points know and nobody dies in would be a gap in the matrix."""
     assert set(PHASE_DEATHS) == set(PHASES)
+
+
+def test_every_phase_begins_somewhere() -> None:
+    """A function that was renamed would leave its phase to the one that calls it."""
+    functions: set[str] = set()
+    for path in Path(ROOT).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                methods = (one for one in node.body if isinstance(one, ast.FunctionDef))
+                functions |= {f"{node.name}.{method.name}" for method in methods}
+            elif isinstance(node, ast.FunctionDef):
+                functions.add(node.name)
+    assert set(BEGINNINGS) - functions == set()
 
 
 @pytest.mark.proves("process death", "a random moment")

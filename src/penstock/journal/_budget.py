@@ -5,6 +5,19 @@ from __future__ import annotations
 from threading import Lock
 
 
+class JournalFull(Exception):  # noqa: N818 - a state the overflow policy answers, not a fault
+    """
+    No room for another record now.
+
+    Args:
+        limit_bytes: The cap, or 0 when the disk itself is full.
+    """
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(limit_bytes)
+        self.limit_bytes = limit_bytes
+
+
 class Budget:
     """
     A counter with a cap, shared by a journal's lanes.

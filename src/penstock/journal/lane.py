@@ -8,7 +8,6 @@ and then, such as a segment, is in `Lane.append`.
 from __future__ import annotations
 
 import errno
-import time
 from contextlib import suppress
 from threading import RLock
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,6 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import orjson
 
 from penstock.errors import ClosedError
+from penstock.journal._budget import JournalFull
+from penstock.journal._chain import Chain, last_ordinal
 from penstock.journal._cursor import CURSOR_BYTES, Cursor, Hole, Position
 from penstock.journal._pen import CLOSED, NEVER, new_pen
 from penstock.journal._segment import SEGMENT_HEADER_BYTES, MemoryStore, Segment
@@ -29,27 +30,10 @@ if TYPE_CHECKING:
     from penstock.journal._budget import Budget
     from penstock.journal._segment import SegmentStore
 
-FIRST_SEGMENT_BYTES = 1024 * 1024
-LAST_SEGMENT_BYTES = 8 * 1024 * 1024
 #: Room for what was refused before it became a record, both halves.
 STATE_BYTES = 8 * 1024
-#: At most this often a full or unwritable disk is asked again.
-RETRY_CREATE_S = 0.25
 #: A segment's number that no lane reaches.
 _LAST = 1 << 62
-
-
-class JournalFull(Exception):  # noqa: N818 - a state the overflow policy answers, not a fault
-    """
-    No room for another record now.
-
-    Args:
-        limit_bytes: The cap, or 0 when the disk itself is full.
-    """
-
-    def __init__(self, limit_bytes: int) -> None:
-        super().__init__(limit_bytes)
-        self.limit_bytes = limit_bytes
 
 
 class Chunk(NamedTuple):
@@ -58,14 +42,6 @@ class Chunk(NamedTuple):
     records: list[Record]
     after: Position
     voids: int
-
-
-class _Place(NamedTuple):
-    """A segment, where its records end, and whether more will follow there."""
-
-    segment: Segment
-    end: int
-    growing: bool
 
 
 class Lane:
@@ -100,8 +76,6 @@ class Lane:
         self._synced = synced
         self._open_store = open_store
         self._keep_aside = keep_aside
-        self._store: SegmentStore | None = None
-        self._budget = budget
         self._destinations = dict(destinations)
         self._on_wake = on_wake
         self._on_degraded = on_degraded
@@ -111,16 +85,10 @@ class Lane:
         #: above zero.
         self.write = self._pen.append
         self._reading = RLock()
+        self._chain = Chain(self._pen, self._lock, budget, on_wake)
         self._in_slow_path = False
         self._interrupting: list[tuple[int, int, int, bytes]] = []
         self._wake_bytes = NEVER
-        self._segment: Segment | None = None
-        self._last_number = 0
-        self._synced_to = 0
-        self._spare: Segment | None = None
-        self._blocked_until = 0.0
-        self._sealed: dict[int, Segment] = {}
-        self._sealed_ends: dict[int, int] = {}
         self._refused: dict[str, int] = {}
         self._cursors: dict[str, Cursor] = {}
         self._adopted = False
@@ -192,7 +160,7 @@ class Lane:
         self._in_slow_path = True
         pen.limit = 0  # nobody writes while the segment changes
         try:
-            segment = self._segment
+            segment = self._chain.current
             if segment is None or pen.tail + size > segment.size:
                 segment = self._next_segment(size)
             if pen.tail + size > self._wake_bytes or pen.ordinal == 0:
@@ -236,14 +204,15 @@ class Lane:
             pen = self._pen
             pen.wake_ordinal = pen.ordinal + events
             self._wake_bytes = pen.tail + size_bytes
-            if self._segment is not None and pen.limit != CLOSED:
-                pen.limit = min(self._segment.size, self._wake_bytes)
+            current = self._chain.current
+            if current is not None and pen.limit != CLOSED:
+                pen.limit = min(current.size, self._wake_bytes)
 
     def refuse(self, reason: str) -> None:
         """Count an event that was accepted and died before it became a record."""
         with self._lock:
             self._refused[reason] = self._refused.get(reason, 0) + 1
-            if self._store is None:
+            if self._chain.store is None:
                 self._open()
             self._save_state()
 
@@ -268,109 +237,42 @@ class Lane:
             buffer = store.slot(f"cursor-{identity}", CURSOR_BYTES)
             self._cursors[identity] = Cursor(name, buffer, start)
         store.slot("lane", STATE_BYTES)  # a full disk has no room for it when it is needed
-        self._store = store
+        self._chain.store = store
         return store
 
     def _next_segment(self, size: int) -> Segment:
         needed = size + SEGMENT_HEADER_BYTES
-        segment = self._take_spare(needed) or self._create(needed)
-        previous, self._segment = self._segment, segment
-        if previous is not None:
-            self._sealed_ends[previous.number] = self._pen.tail  # unmapped once nobody reads it
-        self._pen.turn(segment.buffer, SEGMENT_HEADER_BYTES)
-        if previous is not None:
-            self._on_wake()  # the worker makes the next spare
+        segment = self._chain.take_spare(needed) or self._create(needed)
+        self._chain.turn(segment)
         return segment
 
-    def _take_spare(self, needed: int) -> Segment | None:
-        spare, self._spare = self._spare, None
-        if spare is None:
-            return None
-        if spare.size >= needed:
-            spare.begin(self._pen.ordinal + 1)
-            return spare
-        self._discard(spare)
-        return None
-
     def _create(self, needed: int) -> Segment:
-        if time.monotonic() < self._blocked_until:
-            raise JournalFull(self._budget.limit)
-        fresh = self._store is None  # once somebody reads the lane it stays what it is
-        store = self._store or self._open()
-        # A caller waits for this: a small one, 0.7 ms, while the worker makes the next big one.
-        size = max(min(self._segment_bytes(), FIRST_SEGMENT_BYTES), (needed + 4095) & -4096)
-        if not self._budget.take(size):
-            self._blocked_until = time.monotonic() + RETRY_CREATE_S
-            self._on_wake()  # what dead processes left may be what fills it
-            raise JournalFull(self._budget.limit)
+        chain = self._chain
+        fresh = chain.store is None  # once somebody reads the lane it stays what it is
         try:
-            return store.create(self._new_number(), size, self._pen.ordinal + 1)
+            return chain.create(chain.store or self._open(), needed)
         except (OSError, MemoryError) as error:
-            self._budget.give(size)
             if not fresh or isinstance(error, MemoryError) or error.errno == errno.ENOMEM:
-                self._blocked_until = time.monotonic() + RETRY_CREATE_S
+                chain.block()
                 raise JournalFull(0) from error
-            return self._degrade(error, size)
-
-    def _degrade(self, error: OSError, size: int) -> Segment:
-        """A disk that does not take the very first segment: go on in memory."""
-        store = self._stay_in_memory(error)
-        self._budget.take(size)
-        return store.create(self._new_number(), size, 1)
-
-    def _new_number(self) -> int:
-        """Numbers rise but may have gaps: a spare that came too late is thrown away."""
-        self._last_number += 1
-        return self._last_number
-
-    def _segment_bytes(self) -> int:
-        grown = FIRST_SEGMENT_BYTES << min(len(self._sealed_ends), 3)
-        return min(grown, LAST_SEGMENT_BYTES, max(64 * 1024, self._budget.limit // 8))
+            # The disk does not take the very first segment: go on in memory.
+            return chain.create(self._stay_in_memory(error), needed)
 
     def prepare(self) -> None:
         """Make the next segment ahead of need; called by the worker, never raises."""
-        with self._lock:
-            segment = self._segment
-            idle = segment is None or self._spare is not None or self._pen.limit == CLOSED
-            first_half = self._pen.tail * 2 < (segment.size if segment else 0)
-            if idle or (first_half and not self._sealed_ends):
-                return
-            store, size = self._store, self._segment_bytes()
-            if store is None or not self._budget.take(size):
-                return
-            number = self._new_number()
-        try:
-            spare = store.create(number, size, 0)
-        except (OSError, MemoryError):  # no room: the append that needs it will tell
-            self._budget.give(size)
-            return
-        self._offer(spare)
-
-    def _offer(self, spare: Segment) -> None:
-        with self._lock:
-            wanted = self._segment is not None and self._segment.number < spare.number
-            if wanted and self._spare is None and self._pen.limit != CLOSED:
-                self._spare = spare
-            else:
-                self._discard(spare)
-
-    def _discard(self, segment: Segment) -> None:
-        segment.close()
-        if self._store is not None:
-            self._store.delete(segment.number)
-        self._budget.give(segment.size)
+        self._chain.prepare()
 
     # -- state -----------------------------------------------------------------------------
 
     @property
     def durable(self) -> bool:
         """Whether what is appended outlives this process."""
-        return self._store is not None and self._store.durable
+        return self._chain.store is not None and self._chain.store.durable
 
     @property
     def opened(self) -> bool:
         """Whether anything was ever stored here."""
-        return self._store is not None
+        return self._chain.store is not None
 
     @property
     def last_ordinal(self) -> int:
@@ -400,8 +302,8 @@ class Lane:
         return ordinal - len(self._pen.voids) + sum(self._refused.values())
 
     def _save_state(self) -> None:
-        if self._store is not None:
-            slot = Slot(self._store.slot("lane", STATE_BYTES))
+        if self._chain.store is not None:
+            slot = Slot(self._chain.store.slot("lane", STATE_BYTES))
             slot.load()
             slot.store(orjson.dumps({"refused": self._refused, "voids": self._pen.voids}))
 
@@ -417,7 +319,7 @@ class Lane:
         from what was accepted: that the account balances is a finding.
         """
         with self._lock:
-            if self._store is None:
+            if self._chain.store is None:
                 return DestinationLedger()
             cursor = self._cursors[identity]
             with cursor.lock:
@@ -436,11 +338,7 @@ class Lane:
 
     def bytes_after(self, position: Position) -> int:
         """Bytes of records after *position*; at least a segment's when it is not the last."""
-        with self._lock:
-            segment = self._segment
-            if segment is None or segment.number != position.segment:
-                return FIRST_SEGMENT_BYTES if position.ordinal < self._pen.ordinal else 0
-            return self._pen.tail - max(position.offset, SEGMENT_HEADER_BYTES)
+        return self._chain.bytes_after(position)
 
     def read(self, position: Position, max_records: int, max_bytes: int) -> Chunk:
         """
@@ -455,7 +353,7 @@ class Lane:
         start = position.ordinal
         with self._reading:
             while len(records) < max_records:
-                place = self._readable(position.segment)
+                place = self._chain.place(position.segment)
                 if place is not None:
                     found = scan(
                         place.segment.buffer,
@@ -472,7 +370,7 @@ class Lane:
                     position = Position(position.segment, found.offset, last)
                     if place.growing or found.offset < place.end:
                         break
-                following = self._following(position.segment)
+                following = self._chain.following(position.segment)
                 if following is None:
                     if self._adopted:  # nothing more will come: what is missing is lost
                         position = position._replace(ordinal=self._pen.ordinal)
@@ -500,31 +398,6 @@ class Lane:
             position = chunk.after
         return found
 
-    def _readable(self, number: int) -> _Place | None:
-        """A segment as it is to be read now, or None when it is gone."""
-        with self._lock:
-            current = self._segment
-            if current is not None and current.number == number:
-                return _Place(current, self._pen.tail, growing=True)
-        held = self._sealed.get(number)
-        if held is None and self._store is not None:
-            held = self._store.open(number)
-            if held is not None:
-                self._sealed[number] = held
-        if held is None:
-            return None
-        return _Place(held, self._sealed_ends.get(number, held.size), growing=False)
-
-    def _following(self, number: int) -> int | None:
-        """The next segment after *number* that holds records, or None."""
-        with self._lock:
-            current = self._segment.number if self._segment else 0
-        if current:
-            numbers = [*self._sealed_ends, current]
-        else:
-            numbers = self._store.numbers() if self._store else []
-        return min((n for n in numbers if n > number), default=None)
-
     # -- forgetting ------------------------------------------------------------------------
 
     def reclaim(self) -> bool:
@@ -535,42 +408,29 @@ class Lane:
             Whether room became free.
         """
         with self._reading:
-            if self._store is None or not self._cursors:
+            if self._chain.store is None or not self._cursors:
                 return False
             low = min(cursor.low for cursor in self._cursors.values())
             reading = {cursor.head.segment for cursor in self._cursors.values()}
             with self._lock:
-                current = self._segment.number if self._segment else _LAST
+                current = self._chain.current.number if self._chain.current else _LAST
             if (low, reading, current) == self._reclaimed:  # asked after every request
                 return False
             self._reclaimed = (low, reading, current)
             with self._lock:
-                passed = [n for n in self._numbers() if n < min(low, current)]
-            for number in [n for n in self._sealed if n not in reading]:
-                self._sealed.pop(number).close()
+                passed = [n for n in self._chain.full() if n < min(low, current)]
+            self._chain.unmap(but=reading)
             if passed:
                 self._sync_state()
             for number in passed:
-                self._forget(number)
+                self._chain.forget(number)
             return bool(passed)
 
-    def _numbers(self) -> list[int]:
-        if self._segment is not None:
-            return sorted(self._sealed_ends)
-        return self._store.numbers() if self._store else []
-
     def _sync_state(self) -> None:
-        if self._synced and self._store is not None:
+        store = self._chain.store
+        if self._synced and store is not None:
             with suppress(OSError):  # the price is a wrong count, and that only if the power goes
-                self._store.sync_state()
-
-    def _forget(self, number: int) -> None:
-        store = self._store
-        if store is not None:
-            self._budget.give(store.size_of(number))
-            store.delete(number)
-        self._sealed_ends.pop(number, None)
-        self._blocked_until = 0.0
+                store.sync_state()
 
     def drop_oldest(self) -> int:
         """
@@ -580,26 +440,18 @@ class Lane:
             How many events died, summed over destinations; 0 with nothing to give up.
         """
         with self._reading, self._lock:
-            if self._segment is None or not self._sealed_ends:
+            ends = self._chain.ends
+            if self._chain.current is None or not ends:
                 return 0
-            number = min(self._sealed_ends)
-            following = min((n for n in self._sealed_ends if n > number), default=0)
-            last = self._first_ordinal(following) - 1
+            number = min(ends)
+            following = min((n for n in ends if n > number), default=0)
+            last = self._chain.first_ordinal(following) - 1
             count = 0
             for cursor in self._cursors.values():
                 count += cursor.drop_segment(number, last, self._pen.voids, "queue_full")
-            held = self._sealed.pop(number, None)
-            if held is not None:
-                held.close()
             self._sync_state()
-            self._forget(number)
+            self._chain.forget(number)
             return count
-
-    def _first_ordinal(self, number: int) -> int:
-        """First ordinal of a sealed segment, or of the one being written."""
-        place = self._readable(number) if number else None
-        segment = place.segment if place is not None else self._segment
-        return segment.first_ordinal if segment is not None else self._pen.ordinal + 1
 
     # -- living ----------------------------------------------------------------------------
 
@@ -610,14 +462,7 @@ class Lane:
         Raises:
             OSError: The disk refused.
         """
-        with self._lock:
-            store, current = self._store, self._segment
-            numbers = [n for n in self._sealed_ends if n >= self._synced_to]
-        if store is None or current is None:
-            return
-        for number in (*sorted(numbers), current.number):
-            store.sync(number)
-        self._synced_to = current.number
+        self._chain.sync()
 
     def adopt(self, store: SegmentStore) -> None:
         """Take over a dead process's lane: read only from here on, every checksum verified."""
@@ -630,49 +475,16 @@ class Lane:
         # What is known beyond the last record was passed and is gone, was lost with the power,
         # or is damaged; and a segment that was made ahead may be all there is.
         told = [*(cursor.head.ordinal for cursor in self._cursors.values()), *self._pen.voids]
-        self._pen.ordinal = max([self._find_last_ordinal(store), *told])
-
-    def _find_last_ordinal(self, store: SegmentStore) -> int:
-        last = 0
-        for number in reversed(store.numbers()):
-            segment = store.open(number)
-            if segment is None:
-                continue
-            found = last_ordinal(segment)
-            last = max(last, found, segment.first_ordinal - 1)
-            segment.close()
-            if found:
-                break
-        return last
+        self._pen.ordinal = max([last_ordinal(store), *told])
 
     def stop(self) -> None:
         """Refuse every append from now on; reading goes on."""
         with self._lock:
             self._pen.limit = CLOSED
-            if self._spare is not None:
-                self._discard(self._spare)
-                self._spare = None
+            self._chain.discard_spare()
 
     def close(self) -> None:
         """Stop, and let go of every mapping and file."""
         self.stop()
         with self._reading, self._lock:
-            for segment in self._sealed.values():
-                segment.close()
-            self._sealed.clear()
-            if self._segment is not None and self._store is not None and self._store.durable:
-                self._pen.turn(bytearray(), 0)
-                self._segment.close()
-            if self._store is not None:
-                self._store.close()
-
-
-def last_ordinal(segment: Segment) -> int:
-    """Ordinal of the last valid record or void in *segment*; 0 when there is none."""
-    last, offset = 0, SEGMENT_HEADER_BYTES
-    while offset < segment.size:
-        found = scan(
-            segment.buffer, offset, segment.size, verify=True, max_records=1000, max_bytes=1 << 24
-        )
-        last, offset = max(last, found.last), found.offset
-    return last
+            self._chain.close()

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 from penstock.collector.routing.attempts import Attempts
 from penstock.config import Config
 from penstock.delivery.engine import Engine, journal_directory, make_log
+from penstock.journal._budget import JournalFull
+from penstock.journal._chain import RETRY_CREATE_S
 from penstock.journal._dead import DeadLetter
-from penstock.journal.lane import RETRY_CREATE_S, JournalFull
 from penstock.journal.record import FLAG_SELECTIVE
 from penstock.kinds import BY_WIRE
 
