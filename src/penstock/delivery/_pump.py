@@ -30,10 +30,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4  # uuid_utils' are gone where uWSGI runs its exit handlers
 
 from penstock._log import WARNING
-from penstock.delivery._batcher import Batches, split
-from penstock.delivery._encoding import Sorted, sort
 from penstock.delivery._job import Item, Job, Origin
 from penstock.delivery._outcome import Death
+from penstock.delivery._plan import Plan, batched, planned
 from penstock.delivery._retry import CYCLE_PAUSE_S, MAX_REROUTES, Breaker, delay_s
 from penstock.dialects._types import Attempt, Encoded
 from penstock.journal._dead import DeadLetter
@@ -81,23 +80,6 @@ class Told(NamedTuple):
     status: int | None
     #: Requests made with them, in this cycle.
     attempts: int = 0
-
-
-class _Plan(NamedTuple):
-    """What is to become of some records."""
-
-    records: Sequence[Record]
-    found: Sorted
-    batches: Batches
-
-    def whole_batches(self) -> int:
-        """How many of the records, from the first on, make batches that are full."""
-        batches = self.batches.batches
-        places = {(bucket, items[0].stream) for bucket, items in batches}
-        if len(batches) < 2 or len(places) > 1:  # noqa: PLR2004 - one batch, full or not, is taken
-            return len(self.records)
-        first_of_last = batches[-1][1][0].record.ordinal
-        return sum(record.ordinal < first_of_last for record in self.records)
 
 
 class Pump:
@@ -304,26 +286,20 @@ class Pump:
             hole = feed.cursor.hand_out(chunk.records, chunk.after, chunk.voids)
         self._carry_out(plan, Origin(feed.lane, feed.cursor, hole))
 
-    def _plan(self, records: list[Record]) -> _Plan:
-        """Encode records and put them into batches."""
-        streams = self.settings.concurrency if self.settings.ordered else 0
-        found = sort(records, self.destination, oldest=self._oldest(), streams=streams)
-        return _Plan(records, found, self._split(found.items))
+    def _plan(self, records: list[Record]) -> Plan:
+        return planned(
+            records,
+            self.destination,
+            self.settings,
+            oldest=self._oldest(),
+            node_count=self.node_count,
+        )
 
     def _oldest(self) -> float:
         """Records captured before this, in seconds since 1970, have expired."""
         return min(self._clock.time(), LATEST) - self.settings.max_age
 
-    def _split(self, items: Sequence[Item]) -> Batches:
-        dialect = self.destination.dialect
-        return split(
-            items,
-            self.settings.limits,
-            lambda item: dialect.bucket(item.encoded, self.node_count),
-            dialect.body_bytes,
-        )
-
-    def _carry_out(self, plan: _Plan, origin: Origin) -> None:
+    def _carry_out(self, plan: Plan, origin: Origin) -> None:
         """Make jobs of the batches; what does not travel is settled here."""
         deaths, too_large = plan.found.deaths, plan.batches.too_large
         if too_large:
@@ -422,8 +398,8 @@ class Pump:
 
     def _reroute(self, job: Job, now: float) -> None:
         """Bucket exactly what was not delivered again, by the node count as now known."""
-        batches = self._split(job.items).batches
-        for bucket, items in batches:
+        found = batched(job.items, self.destination, self.settings, self.node_count)
+        for bucket, items in found.batches:
             again = job.with_items(items)
             again.bucket = bucket
             again.reroutes = job.reroutes + 1
