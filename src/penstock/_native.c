@@ -11,6 +11,7 @@
  *     weigh(value, levels, most)   penstock.values._weight
  *     Pen                          penstock.journal._pen
  *     scan(...)                    penstock.journal.record
+ *     run_of(...)                  penstock.journal.record
  *     items_of(...)                penstock.delivery._encoding
  *
  * What makes it short: `Pen.append` runs no Python code between reserving a place and writing
@@ -638,6 +639,100 @@ native_scan(PyObject *Py_UNUSED(module), PyObject *args)
     return result;
 }
 
+/* What a run is made of: records that go out as they are, one after the other. */
+typedef struct {
+    Scan scan; /* `records` are payloads */
+    Py_ssize_t room, each, largest;
+    long below, without;
+    double oldest;
+    char *heads;
+    Py_ssize_t count;
+} Run;
+
+/* The payload of the record at the scan's offset; NULL where it is not one for a run. */
+static PyObject *
+next_of_run(const Run *run, const unsigned char *page, Header *header)
+{
+    const Scan *scan = &run->scan;
+    if (!read_header(page + scan->offset, header) || header->kind == VOID ||
+        header->kind >= (uint64_t)run->below || (header->flags & (uint64_t)run->without) ||
+        (double)header->captured_at < run->oldest || header->ordinal != scan->last + 1 ||
+        header->length > (uint64_t)run->largest) {
+        return NULL;
+    }
+    return valid_payload(scan, page, header);
+}
+
+/* 1 when the run is as long as it gets, 0 when a record is in its way, -1 with an error set. */
+static int
+run_on(Run *run, const unsigned char *page)
+{
+    Scan *scan = &run->scan;
+    Header header;
+    while (scan->offset + HEADER_BYTES <= scan->end && run->count < scan->max_records) {
+        PyObject *payload = next_of_run(run, page, &header);
+        if (payload == NULL) {
+            return PyErr_Occurred() ? -1 : 0;
+        }
+        Py_ssize_t cost = (Py_ssize_t)header.length + run->each;
+        if (cost > run->room) {
+            Py_DECREF(payload);
+            return PyList_GET_SIZE(scan->records) > 0;
+        }
+        int failed = PyList_Append(scan->records, payload) < 0;
+        Py_DECREF(payload);
+        if (failed) {
+            return -1;
+        }
+        memcpy(run->heads + run->count * HEADER_BYTES, page + scan->offset, HEADER_BYTES);
+        run->count++;
+        run->room -= cost;
+        scan->last = header.ordinal;
+        scan->offset += (HEADER_BYTES + (Py_ssize_t)header.length + ALIGN - 1) & -ALIGN;
+    }
+    return 1;
+}
+
+PyDoc_STRVAR(run_of_doc,
+"run_of(page, offset, end, payloads, last, checksum, records, room, each, largest, below, without,\n"
+"       oldest, /)\n--\n\n"
+"Append payloads that go out as they are to *payloads*; see penstock.journal.record.run_of.\n\n"
+"Returns ``(offset, headers, room left)``, or None where another record is in the way.");
+
+static PyObject *
+run_of(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    Py_buffer page;
+    PyObject *checksum, *heads = NULL, *result = NULL;
+    Run run = {0};
+    Scan *scan = &run.scan;
+    if (!PyArg_ParseTuple(args, "y*nnO!KOnnnnlld", &page, &scan->offset, &scan->end, &PyList_Type,
+                          &scan->records, &scan->last, &checksum, &scan->max_records, &run.room,
+                          &run.each, &run.largest, &run.below, &run.without, &run.oldest)) {
+        return NULL;
+    }
+    Py_ssize_t end = scan->end;
+    scan->end = Py_MIN(end, page.len); /* a file may have been cut */
+    scan->checksum = checksum == Py_None ? NULL : checksum;
+    Py_ssize_t possible = scan->end > scan->offset ? (scan->end - scan->offset) / HEADER_BYTES : 0;
+    scan->max_records = Py_MIN(scan->max_records, possible);
+    if (scan->offset < 0 || scan->max_records < 0) {
+        PyErr_SetString(PyExc_ValueError, "run_of: a wrong offset or count");
+    } else if ((heads = PyBytes_FromStringAndSize(NULL, scan->max_records * HEADER_BYTES))) {
+        run.heads = PyBytes_AS_STRING(heads);
+        int done = run_on(&run, page.buf);
+        if (done == 0) {
+            result = Py_NewRef(Py_None);
+        } else if (done > 0 && _PyBytes_Resize(&heads, run.count * HEADER_BYTES) == 0) {
+            Py_ssize_t offset = scan->offset + HEADER_BYTES <= scan->end ? scan->offset : end;
+            result = Py_BuildValue("nOn", offset, heads, run.room);
+        }
+    }
+    Py_XDECREF(heads);
+    PyBuffer_Release(&page);
+    return result;
+}
+
 /* ---- delivering ---------------------------------------------------------------------------- */
 
 /* A tuple of a subclass of tuple; takes over the references, also where it fails. */
@@ -726,6 +821,7 @@ static PyMethodDef functions[] = {
     {"is_plain", (PyCFunction)(void (*)(void))is_plain, METH_FASTCALL, is_plain_doc},
     {"weigh", weigh, METH_VARARGS, weigh_doc},
     {"scan", native_scan, METH_VARARGS, scan_doc},
+    {"run_of", run_of, METH_VARARGS, run_of_doc},
     {"items_of", items_of, METH_VARARGS, items_of_doc},
     {NULL, NULL, 0, NULL},
 };

@@ -21,6 +21,22 @@ def scan(
     checksum: Callable[[bytes], int] | None,
     /,
 ) -> tuple[list[_Record], int, int, list[int]]: ...
+def run_of(
+    page: _Buffer,
+    offset: int,
+    end: int,
+    payloads: list[bytes],
+    last: int,
+    checksum: Callable[[bytes], int] | None,
+    records: int,
+    room: int,
+    each: int,
+    largest: int,
+    below: int,
+    without: int,
+    oldest: float,
+    /,
+) -> tuple[int, bytes, int] | None: ...
 def items_of(
     records: list[_Record],
     below: int,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from crash_model.changes import Note, Store
 from crash_model.interposer import Killed, Plan, Recorder, TracedPath
 from crash_model.oracle import DESTINATIONS, Event
+from crash_model.taking import taken
 from penstock.journal import JournalFull
 from penstock.journal._dead import DeadLetter
 from penstock.journal.disk import DiskJournal
@@ -238,11 +239,9 @@ class Process:
             return
         lane = lanes[which % len(lanes)]
         with self._acting():
-            cursor = lane.cursor(identity)
-            chunk = lane.read(cursor.head, count, 1 << 16)
-            hole = cursor.hand_out(chunk.records, chunk.after, chunk.voids)
-            if chunk.records:
-                self._hand(Job(lane, identity, hole, chunk.records))
+            hole, records = taken(lane, lane.cursor(identity), count)
+            if records:
+                self._hand(Job(lane, identity, hole, records))
 
     def _hand(self, job: Job) -> None:
         numbers = self._numbers(job.records)
@@ -256,11 +255,12 @@ class Process:
         if not self.jobs or self.dead:
             return
         job = self.jobs[which % len(self.jobs)]
-        open_now = [record for record in job.records if record.ordinal in job.hole.open]
+        untouched = job.hole.count == len(job.records)  # then nobody looks at it one by one
+        open_now = [r for r in job.records if untouched or r.ordinal in job.hole.open]
         told = {r: fate for r, fate in zip(open_now, fates * len(open_now), strict=False) if fate}
         with self._acting():
             self._settle(job, told)
-            if not job.hole.open:
+            if not job.hole.count:
                 self.jobs.remove(job)
 
     def _settle(self, job: Job, told: dict[Record, str]) -> None:
@@ -274,6 +274,8 @@ class Process:
             self.journal.bury(letters)
             self._note("buried", tuple(self._numbers(r for r in told if told[r] == "rejected")))
         delivered, excluded = by_fate.pop("delivered", ()), by_fate.pop("excluded", ())
+        if len(delivered) == len(job.records) == job.records[-1].ordinal - delivered[0] + 1:
+            delivered = range(delivered[0], delivered[0] + len(delivered))  # as of a run
         cursor = job.lane.cursor(job.identity)
         cursor.settle(job.hole, delivered=delivered, excluded=excluded, dead=by_fate)
         self._note("settled", job.identity, tuple(numbers))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from crash_model import image as images
 from crash_model.oracle import DESTINATIONS
 from crash_model.process import JOURNAL, MAX_BYTES
+from crash_model.taking import taken
 from penstock.journal import inspect
 from penstock.journal.disk import DiskJournal
 from penstock.journal.ledger import Ledger
@@ -127,11 +128,10 @@ def _batches(lane: Lane, identity: str) -> Iterator[tuple[Hole, list[Record]]]:
             yield hole, records
     for _ in range(_LOOKS):
         before = cursor.head
-        chunk = lane.read(before, _BATCH, 1 << 16)
-        hole = cursor.hand_out(chunk.records, chunk.after, chunk.voids)
-        if chunk.records:
-            yield hole, chunk.records
-        elif chunk.after == before:
+        hole, records = taken(lane, cursor, _BATCH)
+        if records:
+            yield hole, records
+        elif cursor.head == before:
             return
     raise AssertionError("reading does not end")
 

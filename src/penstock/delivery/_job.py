@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple, overload
+
+from penstock.dialects._types import Encoded, Verbatim
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from penstock.dialects._types import Encoded
     from penstock.journal._cursor import Cursor, Hole
     from penstock.journal.lane import Lane
-    from penstock.journal.record import Record
+    from penstock.journal.record import Record, Run
 
 
 class Item(NamedTuple):
@@ -20,6 +20,48 @@ class Item(NamedTuple):
     encoded: Encoded
     #: Whose order it must keep; 0 for everybody's, when no order is asked for.
     stream: int = 0
+
+
+class RunItems(Sequence[Item]):
+    """
+    The items of a run, which are made when one is looked at: where all is well, never.
+
+    Args:
+        run: Records that go out as they are.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._made: list[Item] | None = None
+
+    def __len__(self) -> int:
+        return len(self._run.payloads)
+
+    @overload
+    def __getitem__(self, index: int, /) -> Item: ...
+    @overload
+    def __getitem__(self, index: slice, /) -> list[Item]: ...
+    def __getitem__(self, index: int | slice, /) -> Item | list[Item]:
+        if self._made is None:
+            self._made = [Item(one, Encoded(one.payload)) for one in self._run.records()]
+        return self._made[index]
+
+    @property
+    def ordinals(self) -> range:
+        """Those of the records."""
+        return self._run.ordinals
+
+    @property
+    def messages(self) -> Verbatim:
+        """What is sent of them."""
+        return Verbatim(self._run.payloads)
+
+
+def ordinals_of(items: Sequence[Item]) -> Sequence[int]:
+    """Ordinals of the records that *items* were made of."""
+    if isinstance(items, RunItems):
+        return items.ordinals
+    return [item.record.ordinal for item in items]
 
 
 class Origin(NamedTuple):
@@ -70,6 +112,13 @@ class Job:
     def stream(self) -> int:
         """The stream all its items belong to."""
         return self.items[0].stream
+
+    @property
+    def messages(self) -> Sequence[Encoded]:
+        """What is sent of the items."""
+        if isinstance(self.items, RunItems):
+            return self.items.messages
+        return [item.encoded for item in self.items]
 
     def with_items(self, items: Sequence[Item]) -> Job:
         """A fresh job of some of the items: a new batch with a full budget of attempts."""

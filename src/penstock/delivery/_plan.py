@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from penstock.delivery._batcher import Batches, split
+from penstock.delivery._batcher import Batches, Limits, message_overhead, split
 from penstock.delivery._encoding import Sorted, sort
+from penstock.journal.record import FLAG_SELECTIVE, Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from penstock.delivery._job import Item
     from penstock.delivery._settings import PumpSettings
     from penstock.destinations import Destination
+    from penstock.dialects._types import Dialect
     from penstock.journal.record import Record
 
 
@@ -31,6 +33,28 @@ class Plan(NamedTuple):
             return len(self.records)
         first_of_last = batches[-1][1][0].record.ordinal
         return sum(record.ordinal < first_of_last for record in self.records)
+
+
+def wanted(dialect: Dialect, limits: Limits, oldest: float) -> Wanted:
+    """
+    What a batch takes that goes out as it lies in the journal; the same as any other takes.
+
+    Args:
+        dialect: The destination's.
+        limits: What one request may hold.
+        oldest: Records captured before this, in seconds since 1970, have expired.
+    """
+    body_bytes = dialect.body_bytes
+    each = body_bytes(2, 0) - body_bytes(1, 0)
+    return Wanted(
+        records=limits.batch_size,
+        room=limits.max_batch_bytes - body_bytes(1, 0) + each,
+        each=each,
+        largest=limits.max_message_bytes - message_overhead(body_bytes),
+        below=dialect.verbatim_below,
+        without=FLAG_SELECTIVE,
+        oldest=oldest,
+    )
 
 
 def planned(

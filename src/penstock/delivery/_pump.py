@@ -30,9 +30,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4  # uuid_utils' are gone where uWSGI runs its exit handlers
 
 from penstock._log import WARNING
-from penstock.delivery._job import Item, Job, Origin
+from penstock.delivery._job import Item, Job, Origin, RunItems, ordinals_of
 from penstock.delivery._outcome import Death
-from penstock.delivery._plan import Plan, batched, planned
+from penstock.delivery._plan import Plan, batched, planned, wanted
 from penstock.delivery._retry import CYCLE_PAUSE_S, MAX_REROUTES, Breaker, delay_s
 from penstock.dialects._types import Attempt, Encoded
 from penstock.journal._dead import DeadLetter
@@ -272,6 +272,8 @@ class Pump:
         When the bytes are what limits a batch, the read may end a little way into the next one:
         then the head stays before those, so that batches come out full.
         """
+        if self._read_run(feed):
+            return
         limits = self.settings.limits
         head = feed.cursor.head
         chunk = feed.lane.read(head, limits.batch_size, limits.max_batch_bytes)
@@ -285,6 +287,21 @@ class Pump:
                 return
             hole = feed.cursor.hand_out(chunk.records, chunk.after, chunk.voids)
         self._carry_out(plan, Origin(feed.lane, feed.cursor, hole))
+
+    def _read_run(self, feed: Feed) -> bool:
+        """Read a batch that goes out as it lies in the journal; whether there was one."""
+        dialect, head = self.destination.dialect, feed.cursor.head
+        if self.settings.ordered or not dialect.verbatim_below:
+            return False
+        found = feed.lane.read_run(head, wanted(dialect, self.settings.limits, self._oldest()))
+        if found is None:
+            return False
+        run, after = found
+        with feed.cursor.lock:
+            if feed.cursor.head == head:
+                hole = feed.cursor.hand_out(run.ordinals, after, 0)
+                self._ready.append(Job(Origin(feed.lane, feed.cursor, hole), RunItems(run), 0))
+        return True
 
     def _plan(self, records: list[Record]) -> Plan:
         return planned(
@@ -415,10 +432,10 @@ class Pump:
         dead: dict[str, list[int]] = {}
         for death in told.deaths:
             ordinals = dead.setdefault(death.reason, [])
-            ordinals.extend(item.record.ordinal for item in death.items)
+            ordinals.extend(ordinals_of(death.items))
         origin.cursor.settle(
             origin.hole,
-            delivered=[item.record.ordinal for item in told.delivered],
+            delivered=ordinals_of(told.delivered),
             excluded=excluded,
             dead=dead,
         )

@@ -92,19 +92,19 @@ class Sender:
             pump.told()
 
     def _exchange(self, pump: Pump, job: Job) -> tuple[Resolution, int | None]:
-        encoded = [item.encoded for item in job.items]
+        messages = job.messages
         dialect = pump.destination.dialect
         started = self._clock.monotonic()
         status = None
         try:
-            request = dialect.request(encoded, pump.attempt(job))
+            request = dialect.request(messages, pump.attempt(job))
             if pump.settings.compression is not None:
                 from penstock.transport.compression import compressed
 
                 request = compressed(request, pump.settings.compression)
             response = self._transport.send(request, self._timeout(pump))
             status = response.status
-            outcome = dialect.classify(response, encoded)
+            outcome = dialect.classify(response, messages)
         except TransportError as error:
             if error.kind == DENIED:
                 return Resolution(deaths=[Death(DENIED, error.detail, job.items)]), None

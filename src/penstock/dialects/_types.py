@@ -8,13 +8,12 @@ puts encoded messages into a request (`Dialect.request`), and says what an answe
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, overload
 
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from penstock.journal.record import Record
     from penstock.transport import Request, Response
 
@@ -27,6 +26,37 @@ class Encoded(NamedTuple):
     route: int = 0
     #: The id the vendor's per-event verdicts use; empty where it gives none.
     key: str = ""
+
+
+class Verbatim(Sequence[Encoded]):
+    """
+    Messages whose wire form is their payload; an `Encoded` is made of one that is looked at.
+
+    Args:
+        wires: The payloads.
+    """
+
+    def __init__(self, wires: list[bytes]) -> None:
+        self.wires = wires
+
+    def __len__(self) -> int:
+        return len(self.wires)
+
+    @overload
+    def __getitem__(self, index: int, /) -> Encoded: ...
+    @overload
+    def __getitem__(self, index: slice, /) -> list[Encoded]: ...
+    def __getitem__(self, index: int | slice, /) -> Encoded | list[Encoded]:
+        if isinstance(index, slice):
+            return list(map(Encoded, self.wires[index]))
+        return Encoded(self.wires[index])
+
+
+def wires_of(messages: Sequence[Encoded]) -> list[bytes]:
+    """The bytes of *messages*; not to be changed."""
+    if isinstance(messages, Verbatim):
+        return messages.wires
+    return [message.wire for message in messages]
 
 
 class Unencodable(Exception):  # noqa: N818 - an outcome, not a fault of the program

@@ -16,7 +16,7 @@ from penstock.dialects._answers import classify_status
 from penstock.dialects._native import segment_message
 from penstock.dialects._receiving import SEGMENT_RULES, receive_family
 from penstock.dialects._sender import LIBRARY, USER_AGENT
-from penstock.dialects._types import Encoded
+from penstock.dialects._types import Encoded, wires_of
 from penstock.kinds import Kind
 from penstock.transport import Request
 
@@ -84,7 +84,7 @@ class SegmentDialect:
     def request(self, messages: Sequence[Encoded], attempt: Attempt) -> Request:
         """``POST /v1/batch``; *messages* is not empty."""
         head = _HEAD % (attempt.sent_at.encode(), attempt.request_id.encode())
-        parts = [message.wire for message in messages]
+        parts = [*wires_of(messages)]
         parts[0] = head + parts[0]
         parts[-1] += _TAIL
         return Request("POST", self._url, self._headers, b",".join(parts))

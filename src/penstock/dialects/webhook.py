@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from penstock.dialects._answers import classify_status
 from penstock.dialects._sender import USER_AGENT
-from penstock.dialects._types import Encoded
+from penstock.dialects._types import Encoded, wires_of
 from penstock.kinds import Kind
 from penstock.transport import Request
 
@@ -70,7 +70,7 @@ class WebhookDialect:
 
     def request(self, messages: Sequence[Encoded], attempt: Attempt) -> Request:
         """A signed ``POST``; *messages* is not empty."""
-        parts = self._comma.join(message.wire for message in messages)
+        parts = self._comma.join(wires_of(messages))
         body = b"".join((self._head, parts, self._tail))
         headers = {
             "Content-Type": self._type,

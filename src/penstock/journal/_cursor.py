@@ -45,13 +45,50 @@ class Position(NamedTuple):
 
 
 class Hole:
-    """A batch that was handed out: the ordinals in it that nobody has answered for."""
+    """
+    A batch that was handed out: the ordinals in it that nobody has answered for.
 
-    __slots__ = ("open", "start")
+    Those of a batch that is handed out and answered as a whole are never looked at one by one:
+    as long as all of a run are open it is kept as a range.
+    """
+
+    __slots__ = ("_open", "_run", "start")
 
     def __init__(self, start: Position, unsettled: Iterable[int]) -> None:
         self.start = start
-        self.open = set(unsettled)
+        self._run = unsettled if isinstance(unsettled, range) else None
+        self._open = set() if self._run is not None else set(unsettled)
+
+    @property
+    def count(self) -> int:
+        """How many they are."""
+        return len(self._open if self._run is None else self._run)
+
+    @property
+    def open(self) -> set[int]:
+        """The ordinals, one by one."""
+        if self._run is not None:
+            self._open, self._run = set(self._run), None
+        return self._open
+
+    @property
+    def first(self) -> int:
+        """The lowest; there must be one."""
+        return min(self._open) if self._run is None else self._run[0]
+
+    @property
+    def last(self) -> int:
+        """The highest; there must be one."""
+        return max(self._open) if self._run is None else self._run[-1]
+
+    def close(self, ordinals: Iterable[int]) -> int:
+        """Take *ordinals* out; how many of them were open."""
+        before = self.count
+        if self._run is not None and ordinals == self._run:
+            self._run = None
+        else:
+            self.open.difference_update(ordinals)
+        return before - self.count
 
 
 class Cursor:
@@ -94,31 +131,32 @@ class Cursor:
     def settled(self) -> int:
         """The ordinal up to which nothing is open."""
         with self.lock:
-            return min([self.head.ordinal, *(min(hole.open) - 1 for hole in self.holes)])
+            return min([self.head.ordinal, *(hole.first - 1 for hole in self.holes)])
 
     @property
     def open_count(self) -> int:
         """Records handed out and not settled."""
         with self.lock:
-            return sum(len(hole.open) for hole in self.holes)
+            return sum(hole.count for hole in self.holes)
 
     # -- moving ----------------------------------------------------------------------------
 
-    def hand_out(self, records: Sequence[Record], after: Position, voids: int) -> Hole:
+    def hand_out(self, records: Sequence[Record] | range, after: Position, voids: int) -> Hole:
         """
-        Move the head past *records* and keep them open.
+        Move the head past *records*, or a run's ordinals, and keep them open.
 
         Ordinals missing in between were accepted and cannot be read any more: they are dead
         as ``corrupt``.
         """
         with self.lock:
-            hole = Hole(self.head, map(_ordinal_of, records))
+            ordinals = records if isinstance(records, range) else map(_ordinal_of, records)
+            hole = Hole(self.head, ordinals)
             lost = after.ordinal - self.head.ordinal - len(records) - voids
             if lost > 0:
                 self._bury("corrupt", lost)
             self.voids += voids
             self.head = after
-            if hole.open:
+            if hole.count:
                 self.holes.append(hole)
             elif lost > 0 or voids:
                 self._save()
@@ -138,11 +176,11 @@ class Cursor:
         When this returns the new state is in the buffer: a crash does not send them again.
         """
         with self.lock:
-            self.delivered += self._close(hole, delivered)
-            self.excluded += self._close(hole, excluded)
+            self.delivered += hole.close(delivered)
+            self.excluded += hole.close(excluded)
             for reason, ordinals in (dead or {}).items():
-                self._bury(reason, self._close(hole, ordinals))
-            if not hole.open and hole in self.holes:
+                self._bury(reason, hole.close(ordinals))
+            if not hole.count and hole in self.holes:
                 self.holes.remove(hole)
             self._save()
 
@@ -164,8 +202,8 @@ class Cursor:
             count = 0
             for hole in [hole for hole in self.holes if hole.start.segment <= number]:
                 gone = [ordinal for ordinal in hole.open if ordinal <= last]
-                count += self._close(hole, gone)
-                if not hole.open:
+                count += hole.close(gone)
+                if not hole.count:
                     self.holes.remove(hole)
             if self.head.segment <= number:
                 passed = [v for v in voids if self.head.ordinal < v <= last]
@@ -175,11 +213,6 @@ class Cursor:
             self._bury(reason, count)
             self._save()
             return count
-
-    def _close(self, hole: Hole, ordinals: Iterable[int]) -> int:
-        before = len(hole.open)
-        hole.open.difference_update(ordinals)
-        return before - len(hole.open)
 
     def _bury(self, reason: str, count: int) -> None:
         if count:
@@ -213,14 +246,16 @@ class Cursor:
 
 def _stored_hole(hole: Hole) -> list[Any]:
     """``[segment, offset, ordinal before, first open, last open, bitmap of the run or ""]``."""
-    first, last = min(hole.open), max(hole.open)
-    full = last - first + 1 == len(hole.open)
+    first, last = hole.first, hole.last
+    full = last - first + 1 == hole.count
     bitmap = "" if full else format(sum(1 << (n - first) for n in hole.open), "x")
     return [*hole.start, first, last, bitmap]
 
 
 def _restored_hole(stored: list[Any]) -> Hole:
     *start, first, last, bitmap = stored
-    bits = int(bitmap, 16) if bitmap else -1
-    unsettled = (n for n in range(first, last + 1) if bits >> (n - first) & 1)
-    return Hole(Position(*start), unsettled)
+    run = range(first, last + 1)
+    if not bitmap:
+        return Hole(Position(*start), run)
+    bits = int(bitmap, 16)
+    return Hole(Position(*start), (n for n in run if bits >> (n - first) & 1))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 from contextlib import suppress
 from threading import RLock
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import orjson
 
@@ -19,29 +19,24 @@ from penstock.journal._budget import JournalFull
 from penstock.journal._chain import Chain, last_ordinal
 from penstock.journal._cursor import CURSOR_BYTES, Cursor, Hole, Position
 from penstock.journal._pen import CLOSED, NEVER, new_pen
+from penstock.journal._reader import Reader
 from penstock.journal._segment import SEGMENT_HEADER_BYTES, MemoryStore, Segment
 from penstock.journal._slot import Slot
 from penstock.journal.ledger import DestinationLedger, merged
-from penstock.journal.record import Record, checksum, scan, span
+from penstock.journal.record import checksum, span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from penstock.journal._budget import Budget
+    from penstock.journal._reader import Chunk
     from penstock.journal._segment import SegmentStore
+    from penstock.journal.record import Record, Run, Wanted
 
 #: Room for what was refused before it became a record, both halves.
 STATE_BYTES = 8 * 1024
 #: A segment's number that no lane reaches.
 _LAST = 1 << 62
-
-
-class Chunk(NamedTuple):
-    """Records read in one go, in order; ``after`` is where reading goes on."""
-
-    records: list[Record]
-    after: Position
-    voids: int
 
 
 class Lane:
@@ -84,14 +79,14 @@ class Lane:
         #: `append` for the capture path: an ordinal to be brought to `after_write` if it is not
         #: above zero.
         self.write = self._pen.append
-        self._reading = RLock()
         self._chain = Chain(self._pen, self._lock, budget, on_wake)
+        self._reader = Reader(self._chain, self._pen, self._learn)
+        self._reading = self._reader.lock
         self._in_slow_path = False
         self._interrupting: list[tuple[int, int, int, bytes]] = []
         self._wake_bytes = NEVER
         self._refused: dict[str, int] = {}
         self._cursors: dict[str, Cursor] = {}
-        self._adopted = False
         #: What `reclaim` went by the last time.
         self._reclaimed: tuple[int, set[int], int] | None = None
 
@@ -341,43 +336,16 @@ class Lane:
         return self._chain.bytes_after(position)
 
     def read(self, position: Position, max_records: int, max_bytes: int) -> Chunk:
-        """
-        Read on from *position*; fewer records than asked for means there are no more now.
+        """As `Reader.read`."""
+        return self._reader.read(position, max_records, max_bytes)
 
-        Args:
-            position: Where the last chunk ended, or a cursor's head.
-            max_records: At most this many.
-            max_bytes: Stop before the payloads exceed this; one record is always read.
-        """
-        records: list[Record] = []
-        start = position.ordinal
-        with self._reading:
-            while len(records) < max_records:
-                place = self._chain.place(position.segment)
-                if place is not None:
-                    found = scan(
-                        place.segment.buffer,
-                        max(position.offset, SEGMENT_HEADER_BYTES),
-                        place.end,
-                        verify=self._adopted,
-                        max_records=max_records - len(records),
-                        max_bytes=max_bytes - sum(len(record.payload) for record in records),
-                    )
-                    if found.voids:
-                        self._learn(found.voids)
-                    records += found.records
-                    last = max(found.last, position.ordinal)
-                    position = Position(position.segment, found.offset, last)
-                    if place.growing or found.offset < place.end:
-                        break
-                following = self._chain.following(position.segment)
-                if following is None:
-                    if self._adopted:  # nothing more will come: what is missing is lost
-                        position = position._replace(ordinal=self._pen.ordinal)
-                    break
-                position = Position(following, 0, position.ordinal)
-        voids = sum(start < ordinal <= position.ordinal for ordinal in self._pen.voids)
-        return Chunk(records, position, voids)
+    def read_run(self, position: Position, wanted: Wanted) -> tuple[Run, Position] | None:
+        """As `Reader.read_run`."""
+        return self._reader.read_run(position, wanted)
+
+    def reread(self, hole: Hole) -> list[Record]:
+        """As `Reader.reread`."""
+        return self._reader.reread(hole)
 
     def _learn(self, voids: list[int]) -> None:
         """Take in voids that the lane's state does not tell: its writer died in between."""
@@ -386,17 +354,6 @@ class Lane:
             if unknown:
                 self._pen.voids += unknown
                 self._save_state()
-
-    def reread(self, hole: Hole) -> list[Record]:
-        """The records of *hole* that are still open, after a restart."""
-        last, position, found = max(hole.open), hole.start, []
-        while position.ordinal < last:
-            chunk = self.read(position, 1000, 1 << 24)
-            found += [record for record in chunk.records if record.ordinal in hole.open]
-            if chunk.after == position:
-                break
-            position = chunk.after
-        return found
 
     # -- forgetting ------------------------------------------------------------------------
 
@@ -467,7 +424,7 @@ class Lane:
     def adopt(self, store: SegmentStore) -> None:
         """Take over a dead process's lane: read only from here on, every checksum verified."""
         self._use(store)
-        self._adopted = True
+        self._reader.adopted = True
         self._pen.limit = CLOSED
         stored = Slot(store.slot("lane", STATE_BYTES)).load() or {}
         self._refused = dict(stored.get("refused", {}))

@@ -83,6 +83,53 @@ class Scan(NamedTuple):
     voids: list[int]
 
 
+class Wanted(NamedTuple):
+    """Which records make a run; see `run_of`."""
+
+    #: At most so many.
+    records: int
+    #: Bytes that their payloads may take, each with *each* more.
+    room: int
+    each: int
+    #: Bytes of the largest payload.
+    largest: int
+    #: Their kinds are below this one.
+    below: int
+    #: They have none of these flags.
+    without: int
+    #: None was captured earlier, in seconds since 1970.
+    oldest: float
+
+
+class Run(NamedTuple):
+    """
+    Records that lie one after the other: half a dozen objects for a batch, not one for each.
+
+    Attributes:
+        payloads: Theirs, in order.
+        heads: Their headers, `HEADER_BYTES` each.
+    """
+
+    payloads: list[bytes]
+    heads: bytes
+
+    @property
+    def ordinals(self) -> range:
+        """Their ordinals, which have no gap."""
+        first: int = HEADER.unpack_from(self.heads)[-1]
+        return range(first, first + len(self.payloads))
+
+    def records(self) -> list[Record]:
+        """One by one."""
+        heads = HEADER.iter_unpack(self.heads)
+        return [
+            Record(ordinal, kind, flags, captured_at, payload)
+            for (_, kind, flags, _, _, captured_at, ordinal), payload in zip(
+                heads, self.payloads, strict=True
+            )
+        ]
+
+
 def span(payload_bytes: int) -> int:
     """Bytes a record of this payload takes in a segment, padding included."""
     return (HEADER_BYTES + payload_bytes + ALIGN - 1) & -ALIGN
@@ -156,6 +203,85 @@ def scan(
         last = ordinal
         offset = (stop + ALIGN - 1) & -ALIGN
     return Scan(records, offset if offset + HEADER_BYTES <= end else end, last, voids)
+
+
+class Stretch(NamedTuple):
+    """What of a run one look at a segment found."""
+
+    #: Where the next look starts.
+    offset: int
+    #: Headers of what was added.
+    heads: bytes
+    #: What is left of `Wanted.room`.
+    room: int
+
+
+def run_of(  # noqa: PLR0917 - as its native twin, but for one
+    buffer: Buffer,
+    offset: int,
+    end: int,
+    payloads: list[bytes],
+    last: int,
+    wanted: Wanted,
+    *,
+    verify: bool,
+) -> Stretch | None:
+    """
+    Read on as `scan` does, for as long as the records are wanted and their ordinals have no gap.
+
+    Args:
+        buffer: A segment.
+        offset: A multiple of eight.
+        end: No record reaches beyond this.
+        payloads: Those of the run so far; grows.
+        last: Ordinal of the record before *offset*.
+        wanted: Which records, and how many more.
+        verify: As for `scan`.
+
+    Returns:
+        None where another record is in the way.
+    """
+    read = _run_of if NATIVE is None else NATIVE.run_of
+    found = read(buffer, offset, end, payloads, last, checksum if verify else None, *wanted)
+    return found and Stretch(*found)
+
+
+def _run_of(  # noqa: PLR0917 - as its native twin
+    buffer: Buffer,
+    offset: int,
+    end: int,
+    payloads: list[bytes],
+    last: int,
+    check: Callable[[bytes], int] | None,
+    records: int,
+    room: int,
+    each: int,
+    largest: int,
+    below: int,
+    without: int,
+    oldest: float,
+) -> tuple[int, bytes, int] | None:
+    heads: list[bytes] = []
+    while offset + HEADER_BYTES <= end and len(heads) < records:
+        magic, kind, flags, length, crc, captured_at, ordinal = HEADER.unpack_from(buffer, offset)
+        start = offset + HEADER_BYTES
+        is_next = magic == MAGIC and ordinal == last + 1 and start + length <= end
+        is_meant = VOID < kind < below and not flags & without and captured_at >= oldest
+        if not is_next or not is_meant or length > largest:
+            return None
+        payload = bytes(buffer[start : start + length])
+        if check and crc != seal(check(payload), kind, flags, length, captured_at, ordinal):
+            return None
+        if length + each > room:
+            if not payloads:
+                return None
+            break
+        payloads.append(payload)
+        heads.append(bytes(buffer[offset:start]))
+        room -= length + each
+        last = ordinal
+        offset = (start + length + ALIGN - 1) & -ALIGN
+    return offset if offset + HEADER_BYTES <= end else end, b"".join(heads), room
 
 
 def next_magic(buffer: Buffer, offset: int, end: int) -> int:
