@@ -334,23 +334,31 @@ class Flags(Definitions):
 
     def for_event(
         self, who: str, groups: Mapping[str, Any] | None, options: SendOptions
-    ) -> dict[str, bool | str]:
+    ) -> FlagSnapshot:
         """
-        ``{flag key: value}`` for an event that is about to be captured; see `Client.capture`.
+        The flags of an event that is about to be captured; see `Client.capture`.
+
+        Reading the snapshot captures nothing.
 
         Raises:
             FieldError: An option is of the wrong type.
             ClosedError: The client was closed.
         """
-        self._check_open()
-        named = ("person_properties", "group_properties", "device_id")
-        given = {name: options[name] for name in named if name in options}  # type: ignore[literal-required]
-        asked_for = question(who, {**given, "groups": groups})
-        keys = checked_keys(options.get("flag_keys_filter"))
-        if not self._enabled:
-            return {}
-        here = options.get("only_evaluate_locally")
-        return _values(self._finder.find_for_event(keys, asked_for, here=here))
+        wanted = _for_event(who, groups, options)
+        found = self._for_event_at_once(*wanted)
+        if found is None:
+            found = self._finder.find_for_event(*wanted)
+        return FlagSnapshot(found.flags)
+
+    async def afor_event(
+        self, who: str, groups: Mapping[str, Any] | None, options: SendOptions
+    ) -> FlagSnapshot:
+        """`for_event` for asyncio and trio."""
+        wanted = _for_event(who, groups, options)
+        found = self._for_event_at_once(*wanted)
+        if found is None:
+            found = await in_thread(self._finder.find_for_event, *wanted)
+        return FlagSnapshot(found.flags)
 
     # -- life ------------------------------------------------------------------------------
 
@@ -408,6 +416,12 @@ class Flags(Definitions):
         self._check_open()
         return self._finder.all_at_once(keys, question) if self._enabled else Found({})
 
+    def _for_event_at_once(
+        self, keys: tuple[str, ...] | None, question: Question, here: bool | None
+    ) -> Found | None:
+        self._check_open()
+        return self._finder.for_event_at_once(keys, question, here) if self._enabled else Found({})
+
     def _snapshot(
         self, found: Found, question: Question, *, send_events: bool | None
     ) -> FlagSnapshot:
@@ -437,6 +451,17 @@ class Flags(Definitions):
         """Whether the definitions allow reduced events."""
         loaded = None if self._feed is None else self._feed.loaded
         return loaded is not None and loaded.compiled.definitions.minimal_flag_called_events
+
+
+def _for_event(
+    who: str, groups: Mapping[str, Any] | None, options: SendOptions
+) -> tuple[tuple[str, ...] | None, Question, bool | None]:
+    """What `Finder.find_for_event` takes."""
+    named = ("person_properties", "group_properties", "device_id")
+    given = {name: options[name] for name in named if name in options}  # type: ignore[literal-required]
+    asked_for = question(who, {**given, "groups": groups})
+    keys = checked_keys(options.get("flag_keys_filter"))
+    return keys, asked_for, options.get("only_evaluate_locally")
 
 
 def _values(found: Found) -> dict[str, bool | str]:
