@@ -134,31 +134,15 @@ class Flags(Definitions):
         """
         if not _PAGE[0]:
             _fork.forked()
-        feed = self._feed
-        loaded = feed.loaded if feed is not None else None
         if (
-            loaded is not None
-            and self._quick
-            and groups is None
+            groups is None
             and timeout is None
             and device_id is None
             and disable_geoip is None
             and group_properties is None
-            and type(key) is str
-            and type(distinct_id) is str
-            and (person_properties is None or type(person_properties) is dict)
-            and distinct_id
-            and not distinct_id.isspace()
-            and CURRENT.get() is None
         ):
-            person = Person(distinct_id, None, person_properties or _NOTHING)
-            decision = loaded.compiled.evaluate(key, person)
-            value = decision.value
-            if value is not None:
-                reason = STALE if loaded.stale else decision.reason
-                found = Evaluation(key, value, reason, None, "local", decision)
-                if self.settings.send_events if send_events is None else send_events:
-                    self._tell(found, Question(person))
+            found = self._get_quickly(key, distinct_id, person_properties, send_events)
+            if found is not None:
                 return found
         options = {
             "groups": groups,
@@ -170,10 +154,10 @@ class Flags(Definitions):
             "timeout": timeout,
         }
         key, question = checked_key(key), asked(distinct_id, options)
-        answer = self._at_once(key, question)
-        if answer is None:
-            answer = self._finder.find(key, question)
-        return self._told(answer, question, send_events=send_events)
+        found = self._at_once(key, question)
+        if found is None:
+            found = self._finder.find(key, question)
+        return self._told(found, question, send_events=send_events)
 
     async def aget(
         self,
@@ -387,6 +371,37 @@ class Flags(Definitions):
         return f"<Flags: {'closed' if self._closed else here}>"
 
     # -- parts -----------------------------------------------------------------------------
+
+    def _get_quickly(
+        self,
+        key: str,
+        distinct_id: Id | None,
+        properties: Mapping[str, Any] | None,
+        send_events: bool | None,
+    ) -> Evaluation | None:
+        """A plain read that the definitions decide; None: take the long way."""
+        feed = self._feed
+        loaded = feed.loaded if feed is not None else None
+        if (
+            loaded is None
+            or not self._quick
+            or type(key) is not str
+            or type(distinct_id) is not str
+            or not (properties is None or type(properties) is dict)
+            or not distinct_id
+            or distinct_id.isspace()
+            or CURRENT.get() is not None
+        ):
+            return None
+        person = Person(distinct_id, None, properties or _NOTHING)
+        decision = loaded.compiled.evaluate(key, person)
+        if decision.value is None:
+            return None
+        reason = STALE if loaded.stale else decision.reason
+        found = Evaluation(key, decision.value, reason, None, "local", decision)
+        if self.settings.send_events if send_events is None else send_events:
+            self._tell(found, Question(person))
+        return found
 
     def _at_once(self, key: str, question: Question) -> Evaluation | None:
         """The answer, if nothing has to be waited for."""
