@@ -212,6 +212,22 @@ def test_a_taken_port_is_told(tmp_path: Path) -> None:
     assert b"Traceback" not in found.stderr
 
 
+def test_without_its_extra_the_collector_says_what_to_install(tmp_path: Path) -> None:
+    """The server's package is looked for before anything else needs it."""
+    script = (
+        "import sys; sys.modules['uvicorn'] = None\n"
+        "from pathlib import Path\n"
+        "from penstock import MissingExtraError\n"
+        "from penstock.collector import CollectorConfig, serve\n"
+        f"try: serve(CollectorConfig(store=Path({str(tmp_path)!r})))\n"
+        "except MissingExtraError as error: print(error)"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, timeout=DEADLINE, check=False
+    )
+    assert b"penstock[collector]" in found.stdout, found.stderr
+
+
 @pytest.mark.parametrize(
     ("spec", "said"),
     [

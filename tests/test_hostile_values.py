@@ -28,7 +28,7 @@ from penstock import (
     PostHog,
     RudderStack,
     Segment,
-    client,
+    _calls,
     scoped,
 )
 from penstock.transport.memory import MemoryTransport
@@ -74,7 +74,7 @@ def court(tmp_path: Path) -> Iterator[Court]:
 def twin(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both ways to JSON, where there are two."""
     if request.param == "python":
-        for module in (client, _encode):
+        for module in (_calls, _encode):
             monkeypatch.setattr(module, "quick_json", _quick._python_json)
 
 

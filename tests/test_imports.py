@@ -30,6 +30,7 @@ LAYERS = [
         "timestamps",
         "values",
         "_checks",
+        "_exception_body",
         "messages",
         "fields",
     },

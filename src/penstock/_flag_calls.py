@@ -1,4 +1,8 @@
-"""PostHog's names of what `Client.flags` does, for programs that are ported."""
+"""
+What a client does with flags besides `Client.flags`.
+
+That is PostHog's names, for programs that are ported, and the twin of `Client.capture`.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Unpack
 
+    from penstock._calls import Common
     from penstock.flags.answer import Value
+    from penstock.flags.capturing import SendFlags
     from penstock.flags.front import Flags
     from penstock.flags.question import Options
     from penstock.flags.result import Evaluation
     from penstock.flags.snapshot import FlagSnapshot
-    from penstock.messages import Id
+    from penstock.messages import Data, Id
 
 
 class _Flags:
@@ -40,14 +46,55 @@ class _Flags:
 
 class FlagCalls:
     """
-    Thin aliases over `penstock.flags.front.Flags`.
+    Thin aliases over `penstock.flags.front.Flags`, and the `capture` that may wait for it.
 
-    They differ from it where PostHog's do: in their names, and in None where there is no value.
+    The aliases differ from it where PostHog's do: in their names, and in None where there is no
+    value.
     """
 
     #: Feature flags for the people this client tells of; see docs/flag-client.md. `ConfigError`
     #: when no destination serves flags and the settings name no provider.
     flags = _Flags()
+
+    async def acapture(
+        self,
+        event: str | None = None,
+        distinct_id: Id | None = None,
+        properties: Data | None = None,
+        *,
+        groups: Data | None = None,
+        set: Data | None = None,  # noqa: A002 - PostHog's word
+        set_once: Data | None = None,
+        flags: FlagSnapshot | None = None,
+        send_feature_flags: SendFlags = False,
+        **common: Unpack[Common],
+    ) -> str:
+        """
+        `Client.capture` for asyncio and trio: the event loop goes on while the flags are asked for.
+
+        Where nobody has to be asked it captures at once. The event is accepted when this returns:
+        a task that is cancelled while it waits captures nothing.
+
+        .. versionadded:: 0.1
+        """
+        client: Any = self
+        if flags is None and send_feature_flags is not False:
+            from penstock.flags.capturing import flags_of_event
+
+            flags = await flags_of_event(client, distinct_id, groups, send_feature_flags)
+            send_feature_flags = False
+        captured: str = client.capture(
+            event,
+            distinct_id,
+            properties,
+            groups=groups,
+            set=set,
+            set_once=set_once,
+            flags=flags,
+            send_feature_flags=send_feature_flags,
+            **common,
+        )
+        return captured
 
     def get_feature_flag_result(
         self,

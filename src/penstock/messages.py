@@ -18,6 +18,7 @@ import msgspec
 from uuid_utils import uuid4
 
 from penstock import _checks
+from penstock._exception_body import exception_body
 from penstock.errors import FieldError
 from penstock.kinds import Kind
 from penstock.values._shapes import table_of
@@ -405,71 +406,8 @@ class ExceptionEvent(_OfSomeone, kw_only=True):
     event: str | None = None
 
     def body(self) -> dict[str, Any]:
-        """
-        See `_Message.body`.
-
-        Properties that PostHog reads as part of the error itself are left out: one of the wrong
-        type would cost the event.
-        """
-        neutral: dict[str, Any] = {"type": self.kind.wire}
-        user = _checks.optional_id(self.user_id, "ExceptionEvent", "user_id")
-        anonymous = _checks.optional_id(self.anonymous_id, "ExceptionEvent", "anonymous_id")
-        _put_set(neutral, userId=user, anonymousId=anonymous)
-        neutral["exceptions"] = _told_of("exceptions", self.exceptions, "type")
-        if not neutral["exceptions"]:
-            raise FieldError("ExceptionEvent", "exceptions", None, "must not be empty")
-        for field, wire in _EXCEPTION_TEXTS.items():
-            text = _checks.optional_text(getattr(self, field), "ExceptionEvent", field)
-            _put_set(neutral, **{wire: text})
-        steps = _told_of("steps", self.steps, "message")
-        _put_set(neutral, steps=steps or None)
-        properties = self._properties()
-        if user is None and anonymous is None:
-            properties.setdefault("$process_person_profile", False)
-        _put_set(neutral, properties=properties or None)
-        return neutral
-
-    def _properties(self) -> dict[str, Any]:
-        given = {} if self.properties is None else self.properties
-        properties = dict(_checks.mapping(given, "ExceptionEvent", "properties"))
-        for name in [name for name in properties if _is_of_the_error(name, properties[name])]:
-            del properties[name]
-        return _put_mapping(properties, "$groups", self.groups, "ExceptionEvent", "groups")
-
-
-#: ``{field: its neutral name}`` of an `ExceptionEvent`'s texts.
-_EXCEPTION_TEXTS = {
-    "level": "level",
-    "source": "source",
-    "fingerprint": "fingerprint",
-    "release_id": "releaseId",
-    "trace_id": "traceId",
-    "span_id": "spanId",
-    "event": "event",
-}
-
-
-def _told_of(field: str, value: object, needed: str) -> list[Data]:
-    """
-    A copy of a list of objects, each with a text that it cannot do without.
-
-    Raises:
-        FieldError: It is something else.
-    """
-    found: list[Any] = list(value) if isinstance(value, list | tuple) else [None]
-    if all(isinstance(one, Mapping) and isinstance(one.get(needed), str) for one in found):
-        return found
-    reason = f"must be a list of mappings with a {needed}, which is a str"
-    raise FieldError("ExceptionEvent", field, value, reason)
-
-
-def _is_of_the_error(name: object, value: object) -> bool:
-    """Whether PostHog reads this property as part of an error, or overwrites it."""
-    if not isinstance(name, str):
-        return False
-    if name == "$exception_fingerprint":
-        return not isinstance(value, str)
-    return name.startswith("$exception_") or name in {"$debug_images", "$cymbal_errors"}
+        """See `_Message.body`, and `exception_body`."""
+        return exception_body(self)
 
 
 Message: TypeAlias = (
@@ -523,8 +461,3 @@ def _put_mapping(
     if value is not None:
         target[wire] = _checks.mapping(value, type_name, field)
     return target
-
-
-def _put_set(target: dict[str, Any], **values: object) -> None:
-    """Put what is not None under its wire name."""
-    target |= {name: value for name, value in values.items() if value is not None}

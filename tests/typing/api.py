@@ -233,6 +233,11 @@ async def async_flags(client: Client) -> None:
     assert_type(await client.flags.aenabled("f", "u1"), bool)
     assert_type(await client.flags.aevaluate("u1"), FlagSnapshot)
     assert_type(await client.flags.areload(), bool)
+    assert_type(await client.acapture("bought", "u1", send_feature_flags=True), str)
+    await client.acapture(
+        "bought", "u1", message_id="m1", set={"plan": "gold"}, groups={"company": "c1"}
+    )
+    await client.acapture("bought", "u1", send_feature_flags=1)  # type: ignore[arg-type]
 
 
 def scopes(client: Client) -> None:

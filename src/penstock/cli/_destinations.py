@@ -1,4 +1,4 @@
-"""Options that say where events go and where the journal is, and the values behind them."""
+"""Options that say where events go, and the destinations behind them."""
 
 from __future__ import annotations
 
@@ -44,11 +44,8 @@ _OPTIONS = (
 )
 F = TypeVar("F", bound="Callable[..., Any]")
 
-journal_option = click.option(
-    "--journal",
-    type=click.Path(file_okay=False),
-    help="Journal directory; by default PENSTOCK_JOURNAL, else the user's state directory.",
-)
+#: What of a command's options `chosen` takes.
+ADDRESSES = ("to", "write_key", "endpoint", "dialect")
 
 
 def destination_options(command: F) -> F:

@@ -9,6 +9,7 @@ import click
 from penstock.cli._exit import Exit, epilog, fail
 from penstock.cli._output import Output, json_option
 from penstock.cli._store import store_option
+from penstock.cli._times import timeout_option
 from penstock.collector.layout import Layout
 from penstock.collector.store.chores import NotDoneError, compact
 
@@ -20,9 +21,7 @@ if TYPE_CHECKING:
     "compact", epilog=epilog(Exit.OK, Exit.FAILED, Exit.USAGE, Exit.PENDING, Exit.MISSING)
 )
 @store_option
-@click.option(
-    "--timeout", type=float, default=3600.0, show_default=True, help="Seconds to wait for it."
-)
+@timeout_option(3600.0, "Seconds to wait for it.")
 @json_option
 def compact_command(*, store: Path, timeout: float, as_json: bool) -> None:
     """

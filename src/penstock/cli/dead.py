@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 from rich.markup import escape
 
-from penstock.cli._destinations import destination_options
+from penstock.cli._destinations import ADDRESSES, destination_options
 from penstock.cli._exit import Exit, epilog, fail
+from penstock.cli._journal import journal_argument
 from penstock.cli._output import Output, json_option
 from penstock.cli._rows import print_rows
-from penstock.cli._times import Since
+from penstock.cli._times import Since, timeout_option
 from penstock.config import default_journal_root
 from penstock.journal import letters
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from rich.console import Console
 
@@ -27,12 +28,6 @@ if TYPE_CHECKING:
 
 _SHOWN = ("died_at", "destination", "reason", "status", "type", "event", "message_id")
 _EPILOG = epilog(Exit.OK, Exit.FAILED, Exit.USAGE, Exit.MISSING)
-_where = click.argument(
-    "directory",
-    metavar="[DIR]",
-    required=False,
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-)
 _FILTERS = (
     click.option("--destination", metavar="NAME", help="Only what died for this destination."),
     click.option("--reason", metavar="REASON", help="Only rejected, too_large, expired, ..."),
@@ -58,7 +53,7 @@ def dead_command() -> None:
 
 
 @dead_command.command("list", epilog=_EPILOG)
-@_where
+@journal_argument
 @_filters
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the newest N.")
 @json_option
@@ -73,7 +68,7 @@ def list_command(
 
 @dead_command.command("show", epilog=_EPILOG)
 @click.argument("message_id", metavar="ID")
-@_where
+@journal_argument
 @json_option
 def show_command(*, message_id: str, directory: Path | None, as_json: bool) -> None:
     """Show the letters of one event, by its message id or the beginning of it."""
@@ -96,19 +91,12 @@ def show_command(*, message_id: str, directory: Path | None, as_json: bool) -> N
         Exit.OK, Exit.FAILED, Exit.USAGE, Exit.PENDING, Exit.DEAD, Exit.MISSING, Exit.INTERRUPTED
     ),
 )
-@_where
+@journal_argument
 @_filters
 @click.option("--id", "ids", metavar="ID", multiple=True, help="Only this message; repeatable.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be put back.")
 @click.option("--deliver", is_flag=True, help="Deliver at once; name all the destinations.")
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=0.0),
-    default=60.0,
-    show_default=True,
-    metavar="S",
-    help="Seconds to deliver.",
-)
+@timeout_option(60.0, "Seconds to deliver.")
 @destination_options
 @json_option
 def replay_command(
@@ -127,8 +115,7 @@ def replay_command(
     Message ids stay, and the age counts from now. The next process that uses the journal delivers
     them, as does `penstock drain`, or this command with --deliver.
     """
-    names = ("to", "write_key", "endpoint", "dialect")
-    addresses = {name: options.pop(name) for name in names}
+    addresses = {name: options.pop(name) for name in ADDRESSES}
     wanted = _wanted(**options)._replace(ids=ids)
     root = directory or default_journal_root()
     output = Output(as_json=as_json)

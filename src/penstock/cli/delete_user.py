@@ -10,6 +10,7 @@ import click
 from penstock.cli._exit import Exit, epilog, fail
 from penstock.cli._output import Output, json_option
 from penstock.cli._store import store_option
+from penstock.cli._times import timeout_option
 from penstock.collector.layout import Layout
 from penstock.collector.store.chores import NotDoneError, delete_user, deletions_of
 
@@ -24,9 +25,7 @@ if TYPE_CHECKING:
 )
 @click.argument("user")
 @store_option
-@click.option(
-    "--timeout", type=float, default=300.0, show_default=True, help="Seconds to wait for it."
-)
+@timeout_option(300.0, "Seconds to wait for it.")
 @click.option("--records", is_flag=True, help="Delete nothing; show when this was deleted before.")
 @json_option
 def delete_user_command(

@@ -11,9 +11,11 @@ import click
 from rich.markup import escape
 from uuid_utils import uuid7
 
-from penstock.cli._destinations import chosen, destination_options, journal_option
+from penstock.cli._destinations import chosen, destination_options
 from penstock.cli._exit import Exit, epilog
+from penstock.cli._journal import journal_option
 from penstock.cli._output import Output, json_option
+from penstock.cli._times import timeout_option
 from penstock.config import Config
 from penstock.errors import ConfigError
 from penstock.timestamps import wire
@@ -50,14 +52,7 @@ CANARY_USER = "penstock-doctor"
 )
 @destination_options
 @journal_option
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=0.1),
-    default=10.0,
-    show_default=True,
-    metavar="S",
-    help="Seconds each hop may take.",
-)
+@timeout_option(10.0, "Seconds each hop may take.", at_least=0.1)
 @json_option
 def doctor_command(journal: str | None, timeout: float, as_json: bool, **addresses: Any) -> None:
     """

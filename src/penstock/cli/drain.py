@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,12 +9,16 @@ from rich.markup import escape
 
 from penstock.cli._destinations import chosen, destination_options
 from penstock.cli._exit import Exit, epilog
+from penstock.cli._journal import journal_argument
 from penstock.cli._output import Output, json_option, ledger_table
 from penstock.cli._sending import client_config
+from penstock.cli._times import timeout_option
 from penstock.config import default_journal_root
 from penstock.journal import inspect
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import Console
 
     from penstock.destinations import Destination
@@ -24,21 +27,9 @@ if TYPE_CHECKING:
 @click.command(
     "drain", epilog=epilog(Exit.OK, Exit.FAILED, Exit.USAGE, Exit.PENDING, Exit.DEAD, Exit.MISSING)
 )
-@click.argument(
-    "directory",
-    metavar="[DIR]",
-    required=False,
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-)
+@journal_argument
 @destination_options
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=0.0),
-    default=60.0,
-    show_default=True,
-    metavar="S",
-    help="Seconds to try in all.",
-)
+@timeout_option(60.0, "Seconds to try in all.")
 @json_option
 def drain_command(directory: Path | None, timeout: float, as_json: bool, **addresses: Any) -> None:
     """

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from penstock.cli._destinations import chosen, destination_options, journal_option
+from penstock.cli._destinations import ADDRESSES, chosen, destination_options
 from penstock.cli._exit import Exit, epilog, fail
+from penstock.cli._journal import journal_option
 from penstock.cli._output import Output, json_option
+from penstock.cli._times import timeout_option
 from penstock.importing import (
     FORMATS,
     Busy,
@@ -142,14 +144,7 @@ _RUNNING = (
         show_default=True,
         help="Whether to go on where an earlier run over the same file came to.",
     ),
-    click.option(
-        "--timeout",
-        type=click.FloatRange(min=0.0),
-        default=60.0,
-        show_default=True,
-        metavar="S",
-        help="Give up after so many seconds in which nothing was delivered.",
-    ),
+    timeout_option(60.0, "Give up after so many seconds in which nothing was delivered."),
 )
 
 
@@ -194,7 +189,7 @@ def import_command(file: Path, as_json: bool, **options: Any) -> None:
     _checked(plan, source)
     names = ("journal", "rejects", "limit", "rate", "resume", "timeout")
     wishes = Wishes(**{name: options[name] for name in names})
-    addresses = {name: options[name] for name in ("to", "write_key", "endpoint", "dialect")}
+    addresses = {name: options[name] for name in ADDRESSES}
     if options["dry_run"]:
         given = options["to"] or options["write_key"]
         report = rehearse(source, plan, chosen(**addresses) if given else [], wishes, output)

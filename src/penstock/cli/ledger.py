@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 from rich.markup import escape
 
 from penstock.cli._exit import Exit, epilog
+from penstock.cli._journal import journal_argument
 from penstock.cli._output import Output, json_option, ledger_table
 from penstock.config import default_journal_root
 from penstock.journal import Ledger, inspect
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import Console
 
 
 @click.command("ledger", epilog=epilog(Exit.OK, Exit.FAILED, Exit.USAGE, Exit.MISSING))
-@click.argument(
-    "directory",
-    metavar="[DIR]",
-    required=False,
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-)
+@journal_argument
 @json_option
 def ledger_command(directory: Path | None, as_json: bool) -> None:
     """

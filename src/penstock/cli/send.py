@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from penstock.cli._destinations import chosen, destination_options, journal_option
+from penstock.cli._destinations import ADDRESSES, chosen, destination_options
 from penstock.cli._exit import Exit, epilog
+from penstock.cli._journal import journal_option
 from penstock.cli._output import Output, json_option, ledger_table
+from penstock.cli._times import timeout_option
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -73,14 +75,7 @@ def _object(ctx: click.Context, param: click.Parameter, text: str | None) -> dic
 @click.option("--message-id", "--messageId", metavar="ID", help="Its id; a new one by default.")
 @destination_options
 @journal_option
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=0.0),
-    default=10.0,
-    show_default=True,
-    metavar="S",
-    help="Seconds to wait for delivery.",
-)
+@timeout_option(10.0, "Seconds to wait for delivery.")
 @json_option
 def send_command(
     kind: str | None, type_: str | None, timeout: float, as_json: bool, **options: Any
@@ -97,7 +92,7 @@ def send_command(
 
     wanted = _one_type(kind, type_)
     journal = options.pop("journal")
-    addresses = {name: options.pop(name) for name in ("to", "write_key", "endpoint", "dialect")}
+    addresses = {name: options.pop(name) for name in ADDRESSES}
     arguments = _arguments(wanted, options)
     destinations = chosen(**addresses)
     fate = Fate([destination.name for destination in destinations])

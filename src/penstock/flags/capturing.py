@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypedDict, cast
 
 from penstock import _checks
 from penstock._log import WARNING
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from penstock._calls import Calls
+    from penstock.flags.front import Flags
     from penstock.messages import Data, Id
 
 
@@ -62,24 +63,56 @@ def with_flags(  # noqa: PLR0917 - handed on by position from `Client.capture`
     """
     options = _checked(sent)
     own = {} if properties is None else _checks.mapping(properties, "Capture", "properties")
-    if snapshot is not None:
-        if not isinstance(snapshot, FlagSnapshot):
-            raise FieldError("Capture", "flags", snapshot, "must be what flags.evaluate() returned")
-        if options is not None:
-            text = "capture: flags and send_feature_flags are both given; flags is taken"
-            client._log.say(WARNING, "flags:both", text)  # noqa: SLF001 - one voice
-        return {**on_captured(snapshot.values), **own}
+    if snapshot is None:
+        asking = _asking(client, distinct_id, options)
+        if asking is None:
+            return properties
+        snapshot = asking.flags.for_event(asking.who, groups, asking.options)
+    elif not isinstance(snapshot, FlagSnapshot):
+        raise FieldError("Capture", "flags", snapshot, "must be what flags.evaluate() returned")
+    elif options is not None:
+        text = "capture: flags and send_feature_flags are both given; flags is taken"
+        client._log.say(WARNING, "flags:both", text)  # noqa: SLF001 - one voice
+    return {**on_captured(snapshot.values), **own}
+
+
+async def flags_of_event(
+    client: Calls, distinct_id: Id | None, groups: Data | None, sent: SendFlags
+) -> FlagSnapshot | None:
+    """
+    What `with_flags` would evaluate for an event, without blocking an event loop.
+
+    None where it would evaluate nothing.
+
+    Raises:
+        FieldError: *sent* is of the wrong type.
+        ClosedError: The client was closed.
+    """
+    asking = _asking(client, distinct_id, _checked(sent))
+    if asking is None:
+        return None
+    return await asking.flags.afor_event(asking.who, groups, asking.options)
+
+
+class _Asking(NamedTuple):
+    """Who is to be evaluated, by what, and how."""
+
+    flags: Flags
+    who: str
+    options: SendOptions
+
+
+def _asking(client: Calls, distinct_id: Id | None, options: SendOptions | None) -> _Asking | None:
+    """None where nothing is to be evaluated."""
     who = identity(distinct_id)
     if options is None or who is None:  # nobody knows whose flags those of a random id would be
-        return properties
+        return None
     try:
-        flags = client.flags
+        return _Asking(client.flags, who, options)
     except ConfigError:
         if client.destinations:
             raise
-        return properties
-    found = flags.for_event(who, groups, options)
-    return {**on_captured(found), **own}
+        return None
 
 
 def _checked(sent: object) -> SendOptions | None:

@@ -106,7 +106,11 @@ def called(evaluation: Evaluation, question: Question) -> dict[str, Any]:
         "$geoip_disable": question.disable_geoip,
         **_reason(evaluation),
     }
-    return properties | {name: value for name, value in more.items() if value is not None}
+    return properties | _given(more)
+
+
+def _given(more: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in more.items() if value is not None}
 
 
 def _reason(evaluation: Evaluation) -> dict[str, Any]:
@@ -171,7 +175,7 @@ def exposure(evaluation: Evaluation, question: Question) -> dict[str, Any] | Non
         "$feature_flag_evaluated_at": record.origin.evaluated_at,
         "$groups": dict(question.person.groups) or None,
     }
-    return properties | {name: value for name, value in more.items() if value is not None}
+    return properties | _given(more)
 
 
 def on_captured(values: Mapping[str, Any]) -> dict[str, Any]:

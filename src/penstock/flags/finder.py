@@ -195,10 +195,8 @@ class Finder:
         """The answer, if it takes no waiting; None otherwise."""
         if keys is not None and not keys:
             return Found({})
-        if self.feed is not None:
-            self.feed.start()
-            if self.feed.loaded is None and not self.feed.has_looked:
-                return None
+        if self._is_loading():
+            return None
         loaded = None if self.feed is None else self.feed.loaded
         found, wanted = self._decide(loaded, keys, question)
         if wanted and self._asks(question):
@@ -238,11 +236,21 @@ class Finder:
             self._fill(found, keys, question, answer)
         return Found(_told(found, answer), answer.trouble)
 
+    def for_event_at_once(
+        self, keys: Sequence[str] | None, question: Question, here: bool | None
+    ) -> Found | None:
+        """The answer of `find_for_event`, if it takes no waiting; None otherwise."""
+        if here is False or self.feed is None:
+            return self._for_event_here(None, keys, question, here)
+        if self._is_loading():
+            return None
+        return self._for_event_here(self.feed.loaded, keys, question, here)
+
     def find_for_event(
-        self, keys: Sequence[str] | None, question: Question, *, here: bool | None
+        self, keys: Sequence[str] | None, question: Question, here: bool | None
     ) -> Found:
         """
-        The flags of an event.
+        The flags of an event; takes the settings' timeout at most, and one request.
 
         Args:
             keys: Only these; None for all.
@@ -251,20 +259,30 @@ class Finder:
                 None: here if there are definitions.
         """
         deadline = time.monotonic() + self._timeout(question)
-        if here is not False:
-            loaded = self._first_loaded(question, deadline)
-            if here or loaded is not None:
-                decided, _ = self._decide(loaded, keys, question)
-                return Found(self._with_bootstrap(decided, keys, None))
+        loaded = None if here is False else self._first_loaded(question, deadline)
+        decided = self._for_event_here(loaded, keys, question, here)
+        if decided is not None:
+            return decided
         found: dict[str, Evaluation] = {}
-        if self._remote is None:
-            return Found(self._with_bootstrap(found, keys, None))
         answer = self._ask(question, keys, deadline)
         for key in _wanted(answer, keys):
             found[key] = self._answered(key, question, answer)
         if answer.failure or answer.limited:
             self._fill(found, keys, question, answer)
         return Found(found, answer.trouble)
+
+    def _for_event_here(
+        self,
+        loaded: Loaded | None,
+        keys: Sequence[str] | None,
+        question: Question,
+        here: bool | None,
+    ) -> Found | None:
+        """What can be said of an event without asking; None where the provider is to be asked."""
+        if here or loaded is not None:
+            decided, _ = self._decide(loaded, keys, question)
+            return Found(self._with_bootstrap(decided, keys, None))
+        return Found(self._with_bootstrap({}, keys, None)) if self._remote is None else None
 
     def _decide(
         self, loaded: Loaded | None, keys: Sequence[str] | None, question: Question
@@ -325,6 +343,13 @@ class Finder:
     def now(self) -> datetime | None:
         """The time for relative dates, if it is not the system's."""
         return None if self._clock is None else datetime.fromtimestamp(self._clock.time(), UTC)
+
+    def _is_loading(self) -> bool:
+        """Whether the first definitions are still to come."""
+        if self.feed is None:
+            return False
+        self.feed.start()
+        return self.feed.loaded is None and not self.feed.has_looked
 
     def _first_loaded(self, question: Question, deadline: float) -> Loaded | None:
         if self.feed is None:

@@ -134,31 +134,15 @@ class Flags(Definitions):
         """
         if not _PAGE[0]:
             _fork.forked()
-        feed = self._feed
-        loaded = feed.loaded if feed is not None else None
         if (
-            loaded is not None
-            and self._quick
-            and groups is None
+            groups is None
             and timeout is None
             and device_id is None
             and disable_geoip is None
             and group_properties is None
-            and type(key) is str
-            and type(distinct_id) is str
-            and (person_properties is None or type(person_properties) is dict)
-            and distinct_id
-            and not distinct_id.isspace()
-            and CURRENT.get() is None
         ):
-            person = Person(distinct_id, None, person_properties or _NOTHING)
-            decision = loaded.compiled.evaluate(key, person)
-            value = decision.value
-            if value is not None:
-                reason = STALE if loaded.stale else decision.reason
-                found = Evaluation(key, value, reason, None, "local", decision)
-                if self.settings.send_events if send_events is None else send_events:
-                    self._tell(found, Question(person))
+            found = self._get_quickly(key, distinct_id, person_properties, send_events)
+            if found is not None:
                 return found
         options = {
             "groups": groups,
@@ -170,10 +154,10 @@ class Flags(Definitions):
             "timeout": timeout,
         }
         key, question = checked_key(key), asked(distinct_id, options)
-        answer = self._at_once(key, question)
-        if answer is None:
-            answer = self._finder.find(key, question)
-        return self._told(answer, question, send_events=send_events)
+        found = self._at_once(key, question)
+        if found is None:
+            found = self._finder.find(key, question)
+        return self._told(found, question, send_events=send_events)
 
     async def aget(
         self,
@@ -334,23 +318,31 @@ class Flags(Definitions):
 
     def for_event(
         self, who: str, groups: Mapping[str, Any] | None, options: SendOptions
-    ) -> dict[str, bool | str]:
+    ) -> FlagSnapshot:
         """
-        ``{flag key: value}`` for an event that is about to be captured; see `Client.capture`.
+        The flags of an event that is about to be captured; see `Client.capture`.
+
+        Reading the snapshot captures nothing.
 
         Raises:
             FieldError: An option is of the wrong type.
             ClosedError: The client was closed.
         """
-        self._check_open()
-        named = ("person_properties", "group_properties", "device_id")
-        given = {name: options[name] for name in named if name in options}  # type: ignore[literal-required]
-        asked_for = question(who, {**given, "groups": groups})
-        keys = checked_keys(options.get("flag_keys_filter"))
-        if not self._enabled:
-            return {}
-        here = options.get("only_evaluate_locally")
-        return _values(self._finder.find_for_event(keys, asked_for, here=here))
+        wanted = _for_event(who, groups, options)
+        found = self._for_event_at_once(*wanted)
+        if found is None:
+            found = self._finder.find_for_event(*wanted)
+        return FlagSnapshot(found.flags)
+
+    async def afor_event(
+        self, who: str, groups: Mapping[str, Any] | None, options: SendOptions
+    ) -> FlagSnapshot:
+        """`for_event` for asyncio and trio."""
+        wanted = _for_event(who, groups, options)
+        found = self._for_event_at_once(*wanted)
+        if found is None:
+            found = await in_thread(self._finder.find_for_event, *wanted)
+        return FlagSnapshot(found.flags)
 
     # -- life ------------------------------------------------------------------------------
 
@@ -380,6 +372,37 @@ class Flags(Definitions):
 
     # -- parts -----------------------------------------------------------------------------
 
+    def _get_quickly(
+        self,
+        key: str,
+        distinct_id: Id | None,
+        properties: Mapping[str, Any] | None,
+        send_events: bool | None,
+    ) -> Evaluation | None:
+        """A plain read that the definitions decide; None: take the long way."""
+        feed = self._feed
+        loaded = feed.loaded if feed is not None else None
+        if (
+            loaded is None
+            or not self._quick
+            or type(key) is not str
+            or type(distinct_id) is not str
+            or not (properties is None or type(properties) is dict)
+            or not distinct_id
+            or distinct_id.isspace()
+            or CURRENT.get() is not None
+        ):
+            return None
+        person = Person(distinct_id, None, properties or _NOTHING)
+        decision = loaded.compiled.evaluate(key, person)
+        if decision.value is None:
+            return None
+        reason = STALE if loaded.stale else decision.reason
+        found = Evaluation(key, decision.value, reason, None, "local", decision)
+        if self.settings.send_events if send_events is None else send_events:
+            self._tell(found, Question(person))
+        return found
+
     def _at_once(self, key: str, question: Question) -> Evaluation | None:
         """The answer, if nothing has to be waited for."""
         self._check_open()
@@ -407,6 +430,12 @@ class Flags(Definitions):
     def _all_at_once(self, keys: tuple[str, ...] | None, question: Question) -> Found | None:
         self._check_open()
         return self._finder.all_at_once(keys, question) if self._enabled else Found({})
+
+    def _for_event_at_once(
+        self, keys: tuple[str, ...] | None, question: Question, here: bool | None
+    ) -> Found | None:
+        self._check_open()
+        return self._finder.for_event_at_once(keys, question, here) if self._enabled else Found({})
 
     def _snapshot(
         self, found: Found, question: Question, *, send_events: bool | None
@@ -437,6 +466,17 @@ class Flags(Definitions):
         """Whether the definitions allow reduced events."""
         loaded = None if self._feed is None else self._feed.loaded
         return loaded is not None and loaded.compiled.definitions.minimal_flag_called_events
+
+
+def _for_event(
+    who: str, groups: Mapping[str, Any] | None, options: SendOptions
+) -> tuple[tuple[str, ...] | None, Question, bool | None]:
+    """What `Finder.find_for_event` takes."""
+    named = ("person_properties", "group_properties", "device_id")
+    given = {name: options[name] for name in named if name in options}  # type: ignore[literal-required]
+    asked_for = question(who, {**given, "groups": groups})
+    keys = checked_keys(options.get("flag_keys_filter"))
+    return keys, asked_for, options.get("only_evaluate_locally")
 
 
 def _values(found: Found) -> dict[str, bool | str]:

@@ -11,6 +11,7 @@ holds them to it.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -18,13 +19,13 @@ import msgspec
 from penstock.collector.decoding import plain
 from penstock.collector.decoding.changes import rewritten
 from penstock.collector.decoding.clock import read_time
-from penstock.collector.decoding.frame import Frame, Times, Unreadable, parsed
+from penstock.collector.decoding.frame import Frame, Times
 from penstock.collector.decoding.plain_rows import PlainRows, rudderstack_times, segment_times
 from penstock.collector.decoding.shared import Shared
 from penstock.collector.decoding.surrogates import REPLACEMENT, mended
 from penstock.collector.decoding.wire import SEGMENT_BATCH, SegmentBatch, anything, decoded
 from penstock.dialects import dreamdata, rudderstack, segment
-from penstock.dialects._receiving import Refused, with_envelope
+from penstock.dialects._receiving import with_envelope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -110,18 +111,7 @@ def _plainly(decoder: msgspec.json.Decoder[T], body: bytes) -> T | None:
 
 
 def _careful(frame: Frame, shared: Shared, position: int, raw: bytes) -> None:
-    item = None
-    try:
-        item = parsed(raw)
-        frame.check_refused(position)
-        _receive(frame, shared, position, item, frame.mending_of(raw))
-    except Unreadable as unreadable:
-        frame.quarantine(position, raw, unreadable.reason)
-    except Refused as refused:
-        message_id = item.get("messageId") if isinstance(item, dict) else None
-        frame.quarantine(position, raw, refused.code, refused.detail, message_id)
-    except Exception as error:  # noqa: BLE001 - the border: our fault costs one event, not all
-        frame.quarantine(position, raw, "undecodable", type(error).__name__)
+    frame.take(position, raw, partial(_receive, frame, shared), "messageId")
 
 
 def _receive(

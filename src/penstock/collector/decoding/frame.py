@@ -14,9 +14,11 @@ from penstock.collector.decoding.surrogates import REPLACEMENT, mended
 from penstock.dialects._receiving import Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from penstock.collector.log.entry import Head
+
+    Receive = Callable[[int, Any, tuple[str, ...]], None]
 
 #: Longest item kept in quarantine, in bytes.
 MOST_RAW = 64 * 1024
@@ -79,12 +81,36 @@ class Frame:
         self.sent = read_time(head.sent_at)
         self.decoded = Decoded(head.source, head.received_at, [], [])
 
-    def mending_of(self, raw: bytes) -> tuple[str, ...]:
+    def take(self, position: int, raw: bytes, receive: Receive, id_member: str) -> None:
+        """
+        Have *receive* keep the row of one item; what is no event is quarantined.
+
+        Args:
+            position: Place in the request.
+            raw: The item as it came.
+            receive: Called with the position, the parsed item, and the words for what was changed
+                of it so far.
+            id_member: Where this dialect's items have their message id.
+        """
+        item = None
+        try:
+            item = parsed(raw)
+            self._check_refused(position)
+            receive(position, item, self._mending_of(raw))
+        except Unreadable as unreadable:
+            self.quarantine(position, raw, unreadable.reason)
+        except Refused as refused:
+            message_id = item.get(id_member) if isinstance(item, dict) else None
+            self.quarantine(position, raw, refused.code, refused.detail, message_id)
+        except Exception as error:  # noqa: BLE001 - the border: our fault costs one event, not all
+            self.quarantine(position, raw, "undecodable", type(error).__name__)
+
+    def _mending_of(self, raw: bytes) -> tuple[str, ...]:
         """The word for an item whose text had to be mended, if it had to."""
         here = REPLACEMENT in raw if self.mended else mended(raw) != raw
         return (TEXT,) if here else ()
 
-    def check_refused(self, position: int) -> None:
+    def _check_refused(self, position: int) -> None:
         """
         Make sure that ingest has not refused the item at *position*.
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from penstock.collector.decoding.changes import ID
 from penstock.collector.decoding.clock import read_time
-from penstock.collector.decoding.frame import Frame, Times, Unreadable, parsed
+from penstock.collector.decoding.frame import Frame, Times
 from penstock.collector.decoding.surrogates import mended
 from penstock.collector.decoding.wire import POSTHOG_V1_ITEMS, anything, decoded, posthog_items
 from penstock.dialects._posthog_options import as_bool
@@ -53,19 +54,9 @@ def decode_v1(frame: Frame, body: bytes) -> None:
 
 
 def _decode(frame: Frame, items: Sequence[Raw], *, strict: bool = False) -> None:
+    receive_one = partial(_receive, frame, strict=strict)
     for position, raw in enumerate(items):
-        item, text_of = None, bytes(raw)
-        try:
-            item = parsed(text_of)
-            frame.check_refused(position)
-            _receive(frame, position, item, frame.mending_of(text_of), strict=strict)
-        except Unreadable as unreadable:
-            frame.quarantine(position, text_of, unreadable.reason)
-        except Refused as refused:
-            uuid = item.get("uuid") if isinstance(item, dict) else None
-            frame.quarantine(position, text_of, refused.code, refused.detail, uuid)
-        except Exception as error:  # noqa: BLE001 - the border: our fault costs one event, not all
-            frame.quarantine(position, text_of, "undecodable", type(error).__name__)
+        frame.take(position, bytes(raw), receive_one, "uuid")
 
 
 def _receive(

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
 import threading
 
-import uvicorn
-
 from penstock.collector import logs
-from penstock.collector.http.protocol import BoundedProtocol, close_late
+from penstock.collector.http.protocol import BoundedServer
 from penstock.collector.layout import Layout
 from penstock.collector.pages.app import Pages
 from penstock.collector.pages.follower import Follower
@@ -22,8 +19,6 @@ from penstock.errors import ConfigError
 _NICENESS = 5
 #: Seconds that answers under way get when the collector stops.
 _GRACE_S = 2
-#: Ticks of the server, a tenth of a second each, between two looks after connections.
-_TICKS = 10
 #: Connections at a time; each viewer holds one.
 _MOST_CONNECTIONS = 500
 
@@ -43,7 +38,12 @@ def run_debugger(listener: int) -> None:
     follower = Follower(Layout(config.store), config.debugger.kept_bytes)
     keeper = Keeper(config.debugger.token)
     pages = Pages(config, follower, keeper)
-    server = _Server(_settings(Guard(pages.app, keeper, config.debugger.names)))
+    server = BoundedServer(
+        Guard(pages.app, keeper, config.debugger.names),
+        lifespan="off",
+        limit_concurrency=_MOST_CONNECTIONS,
+        timeout_graceful_shutdown=_GRACE_S,
+    )
 
     def end() -> None:
         leave.wait()
@@ -53,28 +53,3 @@ def run_debugger(listener: int) -> None:
     for target in (end, lambda: follower.run(leave)):
         threading.Thread(target=target, daemon=True).start()
     server.run([socket.socket(fileno=listener)])
-
-
-class _Server(uvicorn.Server):
-    """Closes connections whose head does not come."""
-
-    async def on_tick(self, counter: int) -> bool:
-        if counter % _TICKS == 0:
-            close_late(self.server_state.connections, asyncio.get_running_loop().time())
-        return await super().on_tick(counter)
-
-
-def _settings(app: Guard) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        interface="asgi3",
-        http=BoundedProtocol,
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        limit_concurrency=_MOST_CONNECTIONS,
-        timeout_graceful_shutdown=_GRACE_S,
-    )

@@ -21,18 +21,12 @@ from penstock.collector import logs
 from penstock.collector.http.app import IngestApp
 from penstock.collector.http.board import Board
 from penstock.collector.http.meters import Meter
-from penstock.collector.http.protocol import BoundedProtocol, close_late
+from penstock.collector.http.protocol import BoundedServer
 from penstock.collector.layout import Layout
 from penstock.collector.log.commit import GroupCommit
 from penstock.collector.log.lane import LaneLog
 from penstock.collector.processes.allocator import keep_memory
 from penstock.collector.processes.children import greeted, say_ready
-from penstock.errors import MissingExtraError
-
-try:
-    import uvicorn
-except ImportError as error:  # pragma: no cover - needs an installation without the extra
-    raise MissingExtraError("uvicorn", "collector") from error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,8 +41,6 @@ GRACE_S = 10
 _KEEP_ALIVE_S = 75
 #: Collections of young objects per so many allocations: decoding makes many, none in cycles.
 _GC_THRESHOLD = 50_000
-#: Ticks of the server, a tenth of a second each, between two looks after things.
-_TICKS = 10
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -121,46 +113,32 @@ def _stop_after(leave: threading.Event, worker: Worker) -> None:
     worker.stop()
 
 
-class _Server(uvicorn.Server):
+class _Server(BoundedServer):
     """Says when it is reachable, and looks after what no request does."""
 
     on_started: Callable[[], None]
 
     def __init__(self, app: IngestApp) -> None:
-        super().__init__(_settings(app))
+        super().__init__(
+            app,
+            loop="auto" if sys.platform == "win32" else "uvloop",
+            lifespan="on",
+            timeout_keep_alive=_KEEP_ALIVE_S,
+            timeout_graceful_shutdown=GRACE_S,
+        )
         self._app = app
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.on_started()
 
-    async def on_tick(self, counter: int) -> bool:
-        if counter % _TICKS == 0:
-            self._app.tick()
-            loop = next(iter(self.servers)).get_loop()
-            close_late(self.server_state.connections, loop.time())
-        return await super().on_tick(counter)
+    def look_after(self) -> None:
+        self._app.tick()
+        super().look_after()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._app.stopping = True
         await super().shutdown(sockets)
-
-
-def _settings(app: IngestApp) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        interface="asgi3",
-        http=BoundedProtocol,
-        loop="auto" if sys.platform == "win32" else "uvloop",
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        timeout_keep_alive=_KEEP_ALIVE_S,
-        timeout_graceful_shutdown=GRACE_S,
-    )
 
 
 def _allow_many_files() -> None:
