@@ -185,8 +185,8 @@ def _read(answer: Any, max_bytes: int) -> Response:
         raise
     answer.release_conn()
     headers = {name.lower(): value for name, value in answer.headers.items()}
-    # RFC 9110, 6.6.1: who has a clock dates an answer that came without one.
-    headers.setdefault("date", formatdate(usegmt=True))
+    if "date" not in headers:  # RFC 9110, 6.6.1: then who has a clock dates it
+        headers["date"] = formatdate(usegmt=True)
     return Response(answer.status, headers, b"".join(pieces))
 
 
