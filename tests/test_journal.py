@@ -24,6 +24,7 @@ from penstock.journal._locks import FileLock
 from penstock.journal._segment import SEGMENT_HEADER_BYTES, DiskStore, MemoryStore
 from penstock.journal._slot import Slot
 from penstock.journal.disk import DiskJournal
+from penstock.journal.inspection import look_at, state_of
 from penstock.journal.lane import Lane
 from penstock.journal.memory import MemoryJournal
 from penstock.journal.record import HEADER_BYTES, MAGIC_BYTES, checksum, span
@@ -595,6 +596,7 @@ def test_sigkill_loses_nothing_that_was_appended(tmp_path: Path) -> None:
 import sys
 from pathlib import Path
 from penstock.journal.disk import DiskJournal
+from penstock.journal.inspection import look_at, state_of
 place = Path({str(tmp_path)!r}) / "journal"
 journal = DiskJournal(place, {DESTINATIONS!r}, max_bytes=1 << 28, max_age=1e6)
 number = 0
@@ -739,3 +741,24 @@ def test_a_look_from_outside_recounts_and_changes_nothing(tmp_path: Path) -> Non
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
     assert inspect(found.path) == [found]
     assert inspect(tmp_path / "nothing") == []
+
+
+def test_one_lane_tells_the_same_from_inside_and_from_outside(tmp_path: Path) -> None:
+    """Its account, and when the oldest event that waits was captured: in flight, or not read."""
+    journal = disk(tmp_path)
+    assert journal.held() == {}
+    for captured_at in (100, 200, 300):
+        journal.lane.append(2, 0, captured_at, b"{}")
+    ((name, lane),) = journal.held().items()
+    assert lane is journal.lane
+    cursor = lane.cursor("aaaa")
+    chunk = lane.read(cursor.head, 2, 1 << 20)
+    hole = cursor.hand_out(chunk.records, chunk.after, 0)
+    for delivered, oldest in (([1], 200), ([2], 300)):
+        cursor.settle(hole, delivered=delivered)
+        state = state_of(lane, DESTINATIONS)
+        assert state.oldest == {"Segment": oldest, "PostHog": 100}
+        assert state == look_at(journal.directory / name)
+    drain(lane, "aaaa")
+    drain(lane, "bbbb")
+    assert state_of(lane, DESTINATIONS).oldest == {}

@@ -81,6 +81,10 @@ class Hole:
         """The highest; there must be one."""
         return max(self._open) if self._run is None else self._run[-1]
 
+    def copy(self) -> Hole:
+        """As it is now."""
+        return Hole(self.start, self._open if self._run is None else self._run)
+
     def close(self, ordinals: Iterable[int]) -> int:
         """Take *ordinals* out; how many of them were open."""
         before = self.count

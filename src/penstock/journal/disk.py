@@ -263,6 +263,10 @@ class DiskJournal:
 
     # -- account ---------------------------------------------------------------------------
 
+    def held(self) -> dict[str, Lane]:
+        """The lanes that are this process's now, by the names of their directories."""
+        return {path.name: lane for lane, path in self._paths.copy().items()}
+
     def bury(self, letters: list[DeadLetter]) -> None:
         """
         Keep dead letters.

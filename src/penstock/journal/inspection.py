@@ -7,6 +7,7 @@ checksums hold, not a number some process wrote down.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -21,7 +22,7 @@ from penstock.journal.ledger import DestinationLedger, Ledger
 from penstock.journal.memory import lane_ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from penstock.journal._segment import Segment
@@ -41,6 +42,14 @@ class Inspected(NamedTuple):
     destinations: dict[str, str]
     #: Lanes that are still there, of living and of dead processes.
     lanes: int
+
+
+class LaneState(NamedTuple):
+    """Where the events of one lane are."""
+
+    ledger: Ledger
+    #: ``{destination name: seconds since 1970 at which its oldest pending event was captured}``
+    oldest: dict[str, int]
 
 
 class _Retired(msgspec.Struct):
@@ -89,7 +98,7 @@ def inspect(directory: Path) -> list[Inspected]:
 def names(directory: Path) -> set[str]:
     """The names of the destinations that a journal has, or had, events for."""
     cursors = directory.glob(f"{LANE_PREFIX}*/{_CURSOR_PREFIX}*")
-    retired = _retired(directory / RETIRED).values()
+    retired = retired_ledgers(directory / RETIRED).values()
     return {_named(file)[1] for file in cursors}.union(*(x.destinations for x in retired))
 
 
@@ -103,26 +112,60 @@ def waiting(directory: Path) -> Iterator[tuple[str, Record]]:
     Returns:
         ``(destination name, record)``
     """
-    retired = _retired(directory / RETIRED)
+    retired = retired_ledgers(directory / RETIRED)
     for path in sorted(directory.glob(f"{LANE_PREFIX}*")):
         if path.name in retired:
             continue
-        destinations = dict(_named(file) for file in sorted(path.glob(f"{_CURSOR_PREFIX}*")))
-        store = _Copies(path)
-        lane = Lane(lambda store=store: store, Budget(0), destinations)  # type: ignore[misc]
-        lane.adopt(store)
-        try:
+        with _copy_of(path) as (lane, destinations):
             for identity, name in destinations.items():
                 yield from ((name, record) for record in _unsettled(lane, identity))
-        finally:
-            lane.close()
+
+
+def state_of(lane: Lane, destinations: Mapping[str, str]) -> LaneState:
+    """The state of a lane that this process holds; it may be appended to and delivered."""
+    oldest = {}
+    for identity, name in destinations.items() if lane.opened else ():
+        first = next(_unsettled(lane, identity), None)
+        if first is not None:
+            oldest[name] = first.captured_at
+    return LaneState(lane_ledger(lane, destinations), oldest)
+
+
+def look_at(path: Path) -> LaneState:
+    """
+    Recount one lane by its directory, whoever holds it.
+
+    Raises:
+        JournalError: Its format is not known here.
+        OSError: It is gone, or not ours to read.
+    """
+    with _copy_of(path) as (lane, destinations):
+        oldest = state_of(lane, destinations).oldest
+        for identity in destinations:
+            _read_all(lane, identity)
+        return LaneState(lane_ledger(lane, destinations), oldest)
+
+
+@contextmanager
+def _copy_of(path: Path) -> Iterator[tuple[Lane, dict[str, str]]]:
+    """A lane to look at, and its destinations."""
+    destinations = dict(_named(file) for file in sorted(path.glob(f"{_CURSOR_PREFIX}*")))
+    store = _Copies(path)
+    lane = Lane(lambda: store, Budget(0), destinations)
+    lane.adopt(store)
+    try:
+        yield lane, destinations
+    finally:
+        lane.close()
 
 
 def _unsettled(lane: Lane, identity: str) -> Iterator[Record]:
     cursor = lane.cursor(identity)
-    for hole in cursor.holes:
+    with cursor.lock:  # copies: its owner may settle meanwhile
+        position = cursor.head
+        holes = [hole.copy() for hole in cursor.holes if hole.count]
+    for hole in holes:
         yield from lane.reread(hole)
-    position = cursor.head
     while True:
         chunk = lane.read(position, _READ_RECORDS, _READ_BYTES)
         yield from chunk.records
@@ -138,7 +181,7 @@ def _is_journal(path: Path) -> bool:
 
 
 def _journal(path: Path) -> Inspected:
-    retired = _retired(path / RETIRED)
+    retired = retired_ledgers(path / RETIRED)
     lanes = [lane for lane in sorted(path.glob(f"{LANE_PREFIX}*")) if lane.name not in retired]
     found = [_lane(lane) for lane in lanes]
     destinations = {key: name for lane in found for key, name in lane.destinations.items()}
@@ -146,7 +189,7 @@ def _journal(path: Path) -> Inspected:
     return Inspected(path, sum(ledgers, Ledger()), destinations, len(lanes))
 
 
-def _retired(file: Path) -> dict[str, Ledger]:
+def retired_ledgers(file: Path) -> dict[str, Ledger]:
     """The accounts of removed lanes by name; a lane told twice counts once."""
     try:
         lines = file.read_bytes().splitlines()
@@ -163,15 +206,10 @@ def _retired(file: Path) -> dict[str, Ledger]:
 
 
 def _lane(path: Path) -> Inspected:
-    destinations = dict(_named(file) for file in sorted(path.glob(f"{_CURSOR_PREFIX}*")))
-    store = _Copies(path)
-    lane = Lane(lambda: store, Budget(0), destinations)
-    lane.adopt(store)
-    for identity in destinations:
-        _read_all(lane, identity)
-    ledger = lane_ledger(lane, destinations)
-    lane.close()
-    return Inspected(path, ledger, destinations, 1)
+    with _copy_of(path) as (lane, destinations):
+        for identity in destinations:
+            _read_all(lane, identity)
+        return Inspected(path, lane_ledger(lane, destinations), destinations, 1)
 
 
 def _named(file: Path) -> tuple[str, str]:
