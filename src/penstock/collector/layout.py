@@ -12,6 +12,7 @@ Where things are in a store.
         quarantine/date=.../source=.../<file>
         configuration.toml             the configuration file as it last could be used
         outbox/<digest>/...            a journal per destination, see `collector.routing.router`
+        destinations                   how they stand, see `collector.routing.standings`
         requests/<UUID>.json           what somebody wants done, see `collector.store.wishes`
         deletions/<UUID>.json          what was deleted on request, without the data
         recent/lane-<UUIDv7>/...       requests that are sealed, kept a while for the debugger
@@ -112,6 +113,11 @@ class Layout(NamedTuple):
     def requests(self) -> Path:
         """What somebody wants done."""
         return self.root / "requests"
+
+    @property
+    def standings(self) -> Path:
+        """How the destinations stand, as the pipeline told last."""
+        return self.root / "destinations"
 
     @property
     def deletions(self) -> Path:

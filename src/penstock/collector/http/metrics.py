@@ -6,11 +6,14 @@ Any worker can answer for all, and a worker that died still counts.
 
 from __future__ import annotations
 
+import time
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from penstock.collector.http import meters
+from penstock.collector.http.destination_metrics import families
 from penstock.collector.log.lane import used_bytes
+from penstock.collector.routing.standings import by_name, told_in
 from penstock.collector.store import ledger
 from penstock.errors import MissingExtraError
 
@@ -71,6 +74,7 @@ class _Numbers(Collector):
         for place, name, text in _COUNTERS:
             yield CounterMetricFamily(f"penstock_{name}", text, self._sums[place])
         yield from self._store()
+        yield from families(by_name(told_in(self._layout.standings)), time.time())
 
     def _requests(self) -> Iterator[Metric]:
         by = ["dialect", "outcome"]

@@ -16,9 +16,11 @@ from penstock.journal._locks import FileLock
 if TYPE_CHECKING:
     import socket
     import threading
+    from contextlib import AbstractContextManager
 
     from penstock.collector.config import CollectorConfig
     from penstock.collector.http.meters import Meter
+    from penstock.collector.routing.configured import Routing
     from penstock.collector.store.pipeline import Pipeline
 
 _log = logging.getLogger("penstock.collector")
@@ -73,7 +75,7 @@ def _follow(layout: Layout, settings: CollectorConfig, leave: threading.Event) -
     pipeline.start()
     gc.freeze()
     gc.set_threshold(_GC_THRESHOLD)
-    with pipeline.housekeeper.working():
+    with pipeline.housekeeper.working(), _telling(layout, routing):
         while True:
             leaving = leave.is_set()
             if routing is not None:
@@ -87,6 +89,15 @@ def _follow(layout: Layout, settings: CollectorConfig, leave: threading.Event) -
     pipeline.close()
     if routing is not None:
         routing.router.close()
+
+
+def _telling(layout: Layout, routing: Routing | None) -> AbstractContextManager[None]:
+    """Tell how the destinations stand meanwhile, if there are any or ever were."""
+    if routing is None and not layout.outbox.is_dir():
+        return contextlib.nullcontext()
+    from penstock.collector.routing.telling import Teller
+
+    return Teller(layout, routing.router.live if routing else dict).working()
 
 
 def _step(pipeline: Pipeline, poll_s: float, *, drain: bool) -> float:

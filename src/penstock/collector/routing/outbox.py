@@ -13,11 +13,15 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from penstock.collector.routing.attempts import Attempts
+from penstock.collector.routing.tally import Tally
+from penstock.collector.routing.telling import Live
 from penstock.config import Config
 from penstock.delivery.engine import Engine, journal_directory, make_log
 from penstock.journal._budget import JournalFull
 from penstock.journal._chain import RETRY_CREATE_S
 from penstock.journal._dead import DeadLetter
+from penstock.journal.disk import DiskJournal
+from penstock.journal.inspection import state_of
 from penstock.journal.record import FLAG_SELECTIVE
 from penstock.kinds import BY_WIRE
 
@@ -26,6 +30,8 @@ if TYPE_CHECKING:
 
     from penstock.collector.file import Outlet
     from penstock.collector.routing.shaping import Routed
+    from penstock.delivery._job import Job
+    from penstock.delivery._outcome import Resolution
     from penstock.journal.ledger import Ledger
 
 _QUEUE_FULL = "queue_full"
@@ -55,8 +61,14 @@ class Outbox:
         named = {outlet.destination.id: outlet.destination.name}
         self._journal = journal_directory(root, named)
         self._changed = 0
-        self._engine.sender.observer = Attempts(self._journal, outlet.destination.name).note
+        self._attempts = Attempts(self._journal, outlet.destination.name)
+        self._tally = Tally()
+        self._engine.sender.observer = self._note
         self._engine.worker.wake()  # adopt what a predecessor left, also if nothing new comes
+
+    def _note(self, job: Job, resolution: Resolution, status: int | None) -> None:
+        self._tally.note(job, resolution, status)
+        self._attempts.note(job, resolution, status)
 
     def append(self, event: Routed) -> None:
         """
@@ -123,6 +135,13 @@ class Outbox:
     def ledger(self) -> Ledger:
         """This process's account."""
         return self._engine.ledger()
+
+    def live(self) -> tuple[str, Live]:
+        """The directory's name, and how its lanes stand."""
+        journal, destination = self._engine.journal, self.outlet.destination
+        held = journal.held() if isinstance(journal, DiskJournal) else {}
+        lanes = {name: state_of(lane, journal.destinations) for name, lane in held.items()}
+        return self._journal.name, Live(lanes, {destination.name: self._tally.counts})
 
     @property
     def is_sound(self) -> bool:

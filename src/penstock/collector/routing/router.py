@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from penstock.collector.file import Outlet, Settings
     from penstock.collector.routing.shaping import Routed
+    from penstock.collector.routing.telling import Live
     from penstock.collector.store.sealing import Run
     from penstock.journal.ledger import Ledger
 
@@ -110,6 +111,10 @@ class Router:
     def ledgers(self) -> dict[str, Ledger]:
         """Each destination's account in this process, by its table."""
         return {name: box.ledger() for name, box in self._outboxes.items()}
+
+    def live(self) -> dict[str, Live]:
+        """How the open outboxes stand, by the names of their directories."""
+        return dict(box.live() for box in list(self._outboxes.values()))
 
     def close(self, timeout: float = _END_S) -> None:
         """Deliver for *timeout* seconds; what is left waits for the next pipeline."""
