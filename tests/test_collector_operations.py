@@ -8,6 +8,8 @@ import os
 import re
 import shlex
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -36,6 +38,7 @@ from penstock.collector.log.lane import LaneLog
 from penstock.collector.logs import FACTS, JsonLines
 from penstock.collector.refusal import Reason, Refusal
 from penstock.collector.sources import Sources
+from penstock.collector.store import ledger
 from penstock.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -198,6 +201,39 @@ def test_a_served_collector_logs_json_and_no_secret(tmp_path: Path) -> None:
     assert messages[-1] == "stopped"
     assert [line["code"] for line in lines if "code" in line] == [-9]
     assert b"secret" not in text
+
+
+# -- memory ------------------------------------------------------------------------------------
+
+
+def test_the_processes_load_only_what_a_collector_needs(tmp_path: Path) -> None:
+    """Neither NumPy nor clients of S3, though both are here and PyArrow looks for them."""
+    served = ServedCollector(tmp_path, debugger=True)
+    assert served.post("/v1/track", track(1), basic("k")) == 200
+    wait_for(lambda: ledger.load(Layout(tmp_path).sealed).counts.stored, "the store")
+    (debugger,) = served.running("debugger")
+    for pid in (served.pid, served.pipeline, debugger):
+        maps = Path(f"/proc/{pid}/maps").read_text()
+        for unwanted in ("numpy", "pandas", "libarrow_s3", "_s3fs"):
+            assert unwanted not in maps, unwanted
+    assert "libarrow" in Path(f"/proc/{served.pipeline}/maps").read_text()
+    assert served.stop() == 0
+
+
+def test_arrow_takes_its_memory_from_the_system_unless_told_otherwise() -> None:
+    """Its own allocator keeps a lot; whoever wants another says so as Arrow has it."""
+    code = (
+        "from penstock.collector.processes.frugality import be_frugal; be_frugal();"
+        "import pyarrow as pa; print(pa.default_memory_pool().backend_name)"
+    )
+    told = {}
+    for wish in ({}, {"ARROW_DEFAULT_MEMORY_POOL": "mimalloc"}):
+        environ = {k: v for k, v in os.environ.items() if k != "ARROW_DEFAULT_MEMORY_POOL"} | wish
+        command = [sys.executable, "-c", code]
+        told[len(wish)] = subprocess.run(
+            command, env=environ, check=True, capture_output=True, timeout=60
+        ).stdout.split()
+    assert told == {0: [b"system"], 1: [b"mimalloc"]}
 
 
 # -- health ------------------------------------------------------------------------------------

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import sys
 
+from penstock.collector.processes.frugality import be_frugal
+
 if __name__ == "__main__":
     role, arguments = sys.argv[1:]
+    be_frugal()
     if role == "worker":
         from penstock.collector.processes.worker import run_worker
 
