@@ -24,7 +24,7 @@ from faults.rules import Always, poison, status
 from penstock import Client, Config, Dreamdata, Segment
 from penstock.errors import JournalError
 from penstock.journal import inspect, letters
-from penstock.journal._dead import CURRENT, DeadLetter, DeadLetters
+from penstock.journal._dead import CURRENT, PREVIOUS, DeadLetter, DeadLetters
 from penstock.journal._locks import FileLock
 from penstock.journal._segment import SEGMENT_HEADER_BYTES
 from penstock.journal.disk import ONLY
@@ -370,3 +370,39 @@ def test_dead_replay_sends_nothing_to_others(cli: CliHost, sink: FaultSink) -> N
     assert ended.code == 2
     assert "other destinations" in ended.err
     assert len(cli.run("dead", "list").out.splitlines()) == 1
+
+
+# -- removing ----------------------------------------------------------------------------------
+
+
+def test_letters_are_removed_for_good_while_others_are_added(tmp_path: Path) -> None:
+    """From every file there is, whole or cut off; and not while somebody replays."""
+    dead = DeadLetters(tmp_path, max_bytes=1 << 20, max_age=1e6)
+
+    def add(number: int) -> None:
+        message = b'{"messageId":"%d"}' % number
+        dead.add([DeadLetter("Segment", "rejected", 400, "", float(number), message, 1, "one", 2)])
+
+    add(1)
+    (tmp_path / CURRENT).rename(tmp_path / PREVIOUS)
+    add(2)
+    with (tmp_path / CURRENT).open("ab") as file:
+        file.write(b'{"destination":"Seg')
+    asked: list[bytes] = []
+
+    def unwanted(line: bytes) -> bool:
+        asked.append(line)
+        if len(asked) == 1:
+            add(3)
+        return b'"messageId":"2"' in line or not line.endswith(b"\n")
+
+    assert letters.remove(tmp_path, unwanted) == 1, "a line that was cut off is whole by now"
+    assert [found.message_id for found in letters.find(tmp_path)] == ["1", "3"]
+    lock = FileLock.acquire(tmp_path / "replay.lock")
+    assert lock is not None
+    with pytest.raises(JournalError):
+        letters.remove(tmp_path, lambda _line: True)
+    lock.release()
+    assert letters.remove(tmp_path, lambda _line: True) == 3
+    assert letters.find(tmp_path) == []
+    assert letters.remove(tmp_path, lambda _line: True) == 0

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -29,7 +29,7 @@ from penstock.journal.lane import Lane
 from penstock.kinds import BY_WIRE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
 #: Held by who takes letters out.
@@ -146,9 +146,15 @@ def _in_journal(journal: Path) -> list[Found]:
 def _in_files(journal: Path, paths: Iterable[Path]) -> list[Found]:
     lines: dict[bytes, None] = {}
     for path in paths:
-        with suppress(FileNotFoundError):
-            lines.update(dict.fromkeys(path.read_bytes().splitlines(keepends=True)))
+        lines.update(dict.fromkeys(_lines(path)))
     return [found for line in lines if (found := _parsed(journal, line)) is not None]
+
+
+def _lines(path: Path) -> list[bytes]:
+    try:
+        return path.read_bytes().splitlines(keepends=True)
+    except FileNotFoundError:
+        return []
 
 
 def _parsed(journal: Path, line: bytes) -> Found | None:
@@ -208,6 +214,39 @@ def _replay(journal: Path, wanted: Wanted) -> Replayed:
         for path in taken:
             _leave(path, gone)
         return Replayed(journal, put_back, len(chosen) - len(usable))
+    finally:
+        lock.release()
+
+
+def remove(journal: Path, unwanted: Callable[[bytes], bool]) -> int:
+    """
+    Remove letters for good.
+
+    Who dies in between leaves each letter in one file or in two; asked again, it goes on.
+
+    Args:
+        journal: The journal directory.
+        unwanted: Says it of a line as it lies in the file; it may be torn.
+
+    Returns:
+        How many lines went.
+
+    Raises:
+        JournalError: Another process takes letters out.
+        OSError: The disk refused.
+    """
+    if not any(any(map(unwanted, _lines(path))) for path in journal.glob(PATTERN)):
+        return 0
+    lock = FileLock.acquire(journal / _LOCK)
+    if lock is None:
+        raise JournalError(f"another process replays letters of {journal}")
+    try:
+        gone = set()
+        for path in [_taken(path) for path in sorted(journal.glob(PATTERN))]:
+            gone |= (found := set(filter(unwanted, _lines(path))))
+            _leave(path, found)
+        _sync(journal)
+        return len(gone)
     finally:
         lock.release()
 
