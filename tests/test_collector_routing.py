@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -23,12 +24,14 @@ from penstock.collector.config import Keeping
 from penstock.collector.file import parse
 from penstock.collector.layout import Layout
 from penstock.collector.log.lane import LaneLog
+from penstock.collector.routing.outbox import Outbox
 from penstock.collector.routing.outgoing import outgoing
 from penstock.collector.routing.router import Router
 from penstock.collector.store.pipeline import Pipeline
 from penstock.collector.store.sealing import prepare
 from penstock.journal import inspect, letters
 from penstock.journal._budget import Budget
+from penstock.journal._locks import FileLock
 from penstock.journal._segment import DiskStore
 from test_collector_decoding import entry
 
@@ -225,6 +228,57 @@ def _by_collector(sinks: dict[str, FaultSink], router_of: Any) -> list[set[str]]
     router.close(5)
     ids = [message["messageId"] for message in messages]
     return [{name for name, sink in sinks.items() if id_ in sink.accepted} for id_ in ids]
+
+
+def test_an_outbox_that_is_lent_goes_on_afterwards(
+    router_of: Callable[..., Router], sink: FaultSink, tmp_path: Path
+) -> None:
+    """Nothing holds its lanes meanwhile, nothing is routed or taken up, and nothing is lost."""
+    router = router_of(outlet("warehouse", sink))
+    first, second = track(1), track(2)
+    sink.plan(Always(status(503)))
+    router.take(run_of(first))
+    (journal,) = Layout(tmp_path / "store").outbox.iterdir()
+    sink.wait_for_requests(1)
+    with router.lend(journal):
+        taking = threading.Thread(target=router.take, args=(run_of(second),))
+        taking.start()
+        looking = threading.Thread(target=router.look)
+        looking.start()
+        looking.join(10)
+        assert not looking.is_alive()
+        assert router.live() == {}
+        lanes = list(journal.glob("lane-*"))
+        locks = [FileLock.acquire(lane / "lock") for lane in lanes]
+        assert locks
+        for lock in locks:
+            assert lock is not None
+            lock.release()
+        assert taking.is_alive()
+        sink.plan()
+    taking.join(10)
+    sink.wait(lambda: sink.accepted >= ids_of(first, second))
+    with router.lend(journal.with_name("of-nobody")):
+        assert len(router.live()) == 1
+
+
+def test_an_outbox_that_the_disk_does_not_hold_is_not_lent(
+    router_of: Callable[..., Router], sink: FaultSink, tmp_path: Path, monkeypatch: Any
+) -> None:
+    """What it took over might be lost with it: whoever asks has to come again."""
+    router = router_of(outlet("warehouse", sink))
+    router.take(run_of(track(1)))
+    (journal,) = Layout(tmp_path / "store").outbox.iterdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(Outbox, "sync", _refuse)
+        with pytest.raises(OSError, match="full"), router.lend(journal):
+            pytest.fail("it was lent")
+    assert len(router.live()) == 1
+    sink.wait(lambda: sink.accepted >= ids_of(track(1)))
+
+
+def _refuse(_box: Outbox) -> None:
+    raise OSError(errno.ENOSPC, "full")
 
 
 # -- trouble -------------------------------------------------------------------------------

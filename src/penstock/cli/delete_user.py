@@ -34,8 +34,8 @@ def delete_user_command(
     """
     Delete all events of a user id or anonymous id, for good.
 
-    From files, log and quarantine, while the collector runs or not. A record of it is kept that
-    holds nothing of the user; --records finds it by the id.
+    From files, log, quarantine, outboxes and dead letters, while the collector runs or not. A
+    record of it is kept that holds nothing of the user; --records finds it by the id.
     """
     output = Output(as_json=as_json)
     layout = Layout(store)
@@ -58,6 +58,8 @@ def _shown(record: Deletion) -> dict[str, Any]:
         "events": record.events,
         "quarantined": record.quarantined,
         "files": record.files,
+        "waiting": record.waiting,
+        "letters": record.letters,
     }
 
 
@@ -67,7 +69,7 @@ def _time(seconds: float) -> str:
 
 def _listed(records: list[dict[str, Any]]) -> str:
     return "\n".join(
-        f"{r['done_at']}: deleted {r['events']:,} events and {r['quarantined']:,} "
-        f"quarantined items ({r['id']})"
+        f"{r['done_at']}: deleted {r['events']:,} events, {r['quarantined']:,} quarantined items, "
+        f"{r['waiting']:,} events in outboxes and {r['letters']:,} dead letters ({r['id']})"
         for r in records
     )

@@ -72,6 +72,8 @@ def _follow(layout: Layout, settings: CollectorConfig, leave: threading.Event) -
 
     routing = Routing(layout, settings.file) if settings.file else None
     pipeline = Pipeline(layout, settings.keeping, sinks=[routing.router] if routing else [])
+    if routing is not None:
+        pipeline.housekeeper.lend = routing.router.lend
     pipeline.start()
     gc.freeze()
     gc.set_threshold(_GC_THRESHOLD)

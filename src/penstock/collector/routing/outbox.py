@@ -59,9 +59,10 @@ class Outbox:
         )
         self._engine = Engine([outlet.destination], config, make_log(config))
         named = {outlet.destination.id: outlet.destination.name}
-        self._journal = journal_directory(root, named)
+        #: Its directory.
+        self.journal = journal_directory(root, named)
         self._changed = 0
-        self._attempts = Attempts(self._journal, outlet.destination.name)
+        self._attempts = Attempts(self.journal, outlet.destination.name)
         self._tally = Tally()
         self._engine.sender.observer = self._note
         self._engine.worker.wake()  # adopt what a predecessor left, also if nothing new comes
@@ -115,7 +116,7 @@ class Outbox:
     def look(self) -> None:
         """Deliver at once what somebody else put into the journal, as a replay does."""
         with suppress(FileNotFoundError):
-            changed = self._journal.stat().st_mtime_ns
+            changed = self.journal.stat().st_mtime_ns
             if changed != self._changed:
                 self._changed = changed
                 self._engine.worker.begin_flush()
@@ -141,7 +142,7 @@ class Outbox:
         journal, destination = self._engine.journal, self.outlet.destination
         held = journal.held() if isinstance(journal, DiskJournal) else {}
         lanes = {name: state_of(lane, journal.destinations) for name, lane in held.items()}
-        return self._journal.name, Live(lanes, {destination.name: self._tally.counts})
+        return self.journal.name, Live(lanes, {destination.name: self._tally.counts})
 
     @property
     def is_sound(self) -> bool:

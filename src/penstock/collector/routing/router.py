@@ -14,6 +14,8 @@ its outbox behind, which is delivered if it comes back under the same table name
 from __future__ import annotations
 
 import logging
+from contextlib import contextmanager
+from threading import RLock
 from typing import TYPE_CHECKING
 
 from penstock.collector.log.lane import make_directory
@@ -21,6 +23,7 @@ from penstock.collector.routing.outbox import Outbox
 from penstock.collector.routing.outgoing import outgoing
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from penstock.collector.file import Outlet, Settings
@@ -54,10 +57,16 @@ class Router:
         self._events: list[Routed] = []
         #: ``{outbox: events of the run looked at}``
         self._done: dict[str, int] = {}
+        #: Held while outboxes are opened, appended to, or closed.
+        self._guard = RLock()
         self.configure(settings)
 
     def configure(self, settings: Settings) -> None:
         """Go by other settings from now on; outboxes of unchanged destinations go on."""
+        with self._guard:
+            self._configure(settings)
+
+    def _configure(self, settings: Settings) -> None:
         if settings.outlets:
             make_directory(self._root)
         for name, box in list(self._outboxes.items()):
@@ -78,6 +87,10 @@ class Router:
         Raises:
             OSError: The disk is full or failing: call again later.
         """
+        with self._guard:
+            self._take(run)
+
+    def _take(self, run: Run) -> None:
         if run is not self._run:
             self._run, self._done = run, {}
             self._events = list(outgoing(run.events)) if self._outboxes else []
@@ -104,9 +117,38 @@ class Router:
             self._outboxes[name] = Outbox(box.outlet, self._root)
 
     def look(self) -> None:
-        """Have the outboxes take up what was put into them by others."""
-        for box in self._outboxes.values():
-            box.look()
+        """Have the outboxes take up what was put into them by others; not while one is lent."""
+        if self._guard.acquire(blocking=False):
+            try:
+                for box in self._outboxes.values():
+                    box.look()
+            finally:
+                self._guard.release()
+
+    @contextmanager
+    def lend(self, journal: Path) -> Iterator[None]:
+        """
+        Let somebody else have an outbox for a while; nothing is routed meanwhile.
+
+        What is in flight is waited for, shortly, and sent again afterwards if that was in vain.
+
+        Args:
+            journal: Its directory; one that is not open is free anyway.
+
+        Raises:
+            OSError: The disk does not hold what the outbox took over.
+        """
+        with self._guard:
+            lent = [(name, box) for name, box in self._outboxes.items() if box.journal == journal]
+            for _, box in lent:
+                box.sync()
+            for name, _ in lent:
+                self._outboxes.pop(name).close(_CHANGE_S)
+            try:
+                yield
+            finally:
+                for name, box in lent:
+                    self._outboxes[name] = Outbox(box.outlet, self._root)
 
     def ledgers(self) -> dict[str, Ledger]:
         """Each destination's account in this process, by its table."""

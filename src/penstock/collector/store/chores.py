@@ -8,6 +8,7 @@ takes the lock, seals what a collector left in the log, does what was asked, and
 from __future__ import annotations
 
 import time
+from errno import EBUSY
 from typing import TYPE_CHECKING
 
 from penstock.collector.config import Keeping
@@ -73,13 +74,31 @@ def _done(layout: Layout, wish: Wish, timeout_s: float) -> None:
         lock = FileLock.acquire(layout.pipeline_lock)
         if lock is not None:
             try:
-                _do_here(layout)
+                busy = _busy_with(layout)
             finally:
                 lock.release()
-        elif time.monotonic() > deadline:
-            raise NotDoneError(f"asked, and not done after {timeout_s:g} s: the collector is busy")
         else:
+            busy = "the collector is busy"
+        if path.exists() and time.monotonic() > deadline:
+            raise NotDoneError(f"asked, and not done after {timeout_s:g} s: {busy}")
+        if path.exists():
             time.sleep(_POLL_S)
+
+
+def _busy_with(layout: Layout) -> str:
+    """
+    Do what was asked; tells who has an outbox that is to be erased.
+
+    Raises:
+        OSError: The store cannot be written.
+    """
+    try:
+        _do_here(layout)
+    except OSError as error:
+        if error.errno != EBUSY:
+            raise
+        return error.strerror or "an outbox is in use"
+    return ""
 
 
 def _do_here(layout: Layout) -> None:

@@ -4,7 +4,8 @@ Deleting a user on request, and the record of it that holds nothing of the user.
 What is deleted: every row of ``events`` whose user id, anonymous id or previous id it is, and every
 row of ``quarantine`` whose item has it as a JSON value; in files, by rewriting them without the
 rows, and in the log, by overwriting the requests that are sealed already. The request files are
-sealed first, so that nothing is left in between.
+sealed first, so that nothing is left in between. What outboxes hold of the user, waiting or dead,
+goes last (`penstock.collector.store.unsent`).
 
 What is kept, in ``deletions/``:
 
@@ -32,6 +33,7 @@ from penstock.collector.log.lane import make_directory
 from penstock.collector.store.digests import digest_of
 from penstock.collector.store.ledger import replace
 from penstock.collector.store.tables import Writer, groups
+from penstock.collector.store.unsent import erase, unlent
 from penstock.collector.store.wiping import wipe_log
 from penstock.dialects._receiving import scalar_text
 
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 
     from penstock.collector.layout import Layout, SealedFile
     from penstock.collector.store.catalog import Catalog, Made
+    from penstock.collector.store.unsent import Lend
     from penstock.collector.store.wishes import Wish
 
 _ID_COLUMNS = ("user_id", "anonymous_id", "previous_id")
@@ -58,6 +61,9 @@ class Deletion(msgspec.Struct):
     events: int = 0
     quarantined: int = 0
     files: int = 0
+    #: Events in outboxes, delivered ones that were still there included; and dead letters.
+    waiting: int = 0
+    letters: int = 0
 
     def is_of(self, user: str) -> bool:
         """Whether it was this user."""
@@ -75,7 +81,12 @@ _RECORD = msgspec.json.Decoder(Deletion)
 _FORGOTTEN = msgspec.msgpack.Decoder(Forgotten)
 
 
-def delete_user(layout: Layout, catalog: Catalog, wish: Wish) -> Deletion:
+def delete_user(
+    layout: Layout,
+    catalog: Catalog,
+    wish: Wish,
+    lend: Lend = unlent,
+) -> Deletion:
     """
     Delete a user's data; the log must be sealed up to when it was asked.
 
@@ -85,9 +96,11 @@ def delete_user(layout: Layout, catalog: Catalog, wish: Wish) -> Deletion:
         layout: The store.
         catalog: Its catalog; nobody else may replace files meanwhile.
         wish: Who.
+        lend: See `Lend`.
 
     Raises:
-        OSError: The disk is full or failing: what is deleted by then stays deleted.
+        OSError: The disk is full or failing, or an outbox is in use: what is deleted by then
+            stays deleted.
     """
     make_directory(layout.deletions)
     hits = {table: list(_hits(catalog, table, wish.user)) for table in TABLES}
@@ -102,6 +115,7 @@ def delete_user(layout: Layout, catalog: Catalog, wish: Wish) -> Deletion:
             record.quarantined += removed if table == QUARANTINE else 0
     catalog.sweep(grace_s=0.0)
     wipe_log(layout, catalog.sealed.lanes)
+    record.waiting, record.letters = erase(layout.outbox, wish.user, lend)
     record.done_at = time.time()
     replace(layout.deletions / f"{wish.id}.json", msgspec.json.encode(record))
     return record

@@ -17,6 +17,7 @@ from penstock.collector.store import wishes
 from penstock.collector.store.compaction import Compactor
 from penstock.collector.store.deletions import delete_user, forget
 from penstock.collector.store.expiry import expire
+from penstock.collector.store.unsent import unlent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from penstock.collector.config import Keeping
     from penstock.collector.layout import Layout
     from penstock.collector.store.catalog import Catalog
+    from penstock.collector.store.unsent import Lend
     from penstock.collector.store.wishes import Wish
 
 _log = logging.getLogger("penstock.collector")
@@ -62,6 +64,8 @@ class Housekeeper:
         self._granted: list[Wish] = []
         self._expired_at = 0.0
         self._leave = threading.Event()
+        #: Set by whoever delivers the store's outboxes.
+        self.lend: Lend = unlent
 
     def new_wishes(self) -> list[Wish]:
         """Requests that nobody has taken up; the log must be sealed before they are granted."""
@@ -102,7 +106,7 @@ class Housekeeper:
 
     def _fulfil(self, wish: Wish) -> None:
         if wish.kind == "delete-user":
-            delete_user(self._layout, self._catalog, wish)
+            delete_user(self._layout, self._catalog, wish, self.lend)
         else:
             self._compactor.step(self._clock(), everything=True)
         wishes.fulfilled(self._layout, wish)
