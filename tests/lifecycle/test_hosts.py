@@ -20,7 +20,7 @@ def test_asyncio_hosts_are_never_blocked(host: Host) -> None:
     assert near_worst_ms < 5.0
     assert finished.told("worst_lag_while_flushing_ms") < 100.0
     host.assert_balanced(finished)
-    host.reconcile(2000)
+    host.reconcile(3 * 700)
 
 
 def test_gevent_patched_before_import_delivers_also_after_a_fork(host: Host) -> None:
