@@ -8,7 +8,6 @@ browser, from another origin, and also what is sent as the page is left.
 from __future__ import annotations
 
 import json
-import os
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -21,6 +20,7 @@ import pytest
 from browser import chromium, require_chromium
 from collector_process import ServedCollector, wait_for
 from penstock.collector import open_store
+from vendor_sdks import SDKS, require_sdks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,9 +29,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parent.parent
-SDKS = ROOT / ".venv-sdks"
-PAGES = ROOT / "tests" / "official" / "browser"
+PAGES = Path(__file__).parent / "official" / "browser"
 TRACKS = 60
 FACTS = {
     "plan": "Pro ✓ 日本語 😀",
@@ -72,10 +70,7 @@ LIBRARIES = {
 def _installed() -> None:
     """Browser and SDKs are there; in CI that is no question."""
     require_chromium()
-    if (SDKS / "node" / "node_modules" / "posthog-js").is_dir():
-        return
-    said = "the official SDKs are not installed: make .venv-sdks/.stamp"
-    pytest.fail(said) if os.environ.get("CI") else pytest.skip(said)
+    require_sdks()
 
 
 class _Site(SimpleHTTPRequestHandler):

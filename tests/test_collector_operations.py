@@ -268,9 +268,10 @@ def test_readiness_comes_back_by_itself(tmp_path: Path) -> None:
 
 def test_a_full_disk_is_503_until_there_is_room(tmp_path: Path) -> None:
     """A real collector whose files may not grow, and then may again."""
+    # Not on Windows; and only Linux lets one process limit another, which nothing brings.
     resource = pytest.importorskip("resource")
     if not hasattr(resource, "prlimit"):
-        pytest.skip("this system cannot limit another process")
+        pytest.skip("this system cannot limit another process")  # see above
     served = ServedCollector(tmp_path)
     resource.prlimit(served.pid, resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
     assert served.post("/v1/batch", BATCH) == 503

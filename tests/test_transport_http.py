@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trustme
 
+import requirement
 from loopback import Loopback, Visit
 from penstock.errors import ConfigError
 from penstock.transport import Request, Response, Transport, TransportError
@@ -650,6 +651,7 @@ def test_no_repr_shows_a_proxys_password() -> None:
 # -- fork
 
 
+@requirement.FORK
 def test_no_lock_of_a_pool_can_be_inherited_held(transport: HttpTransport) -> None:
     """A fork may happen in the middle of another thread's request; a shelf has nothing to hold."""
     pool = transport._new_manager(None, secure=False).connection_from_url("http://localhost")

@@ -18,6 +18,7 @@ from opentelemetry import trace
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 from raising import fall, raised
 
+import requirement
 from penstock import (
     Client,
     ClosedError,
@@ -782,6 +783,7 @@ def test_impossible_settings_are_refused(settings: dict[str, Any]) -> None:
         ErrorTracking(**settings)
 
 
+@requirement.FORK
 def test_a_forked_child_counts_for_itself(errors: Errors) -> None:
     """And is limited for itself: what the parent's threads held is not waited for."""
     for _ in range(30):

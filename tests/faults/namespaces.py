@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import ctypes
 import os
-import shutil
 import subprocess
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import requirement
 
 if TYPE_CHECKING:
     import socket
@@ -37,9 +38,8 @@ class Namespaces:
     """
 
     def __init__(self, *, network: bool = False) -> None:
-        needed = ["unshare", "nsenter", "mount", *(["ip"] if network else [])]
-        if missing := [name for name in needed if shutil.which(name) is None]:
-            raise Unavailable(f"needs {', '.join(missing)}")
+        for name in ("unshare", "nsenter", "mount", *(["ip"] if network else [])):
+            requirement.program(name)
         self._user = [] if os.geteuid() == 0 else ["--user"]
         kinds = ["--mount", *(["--net"] if network else [])]
         mapped = ["--map-root-user"] if self._user else []

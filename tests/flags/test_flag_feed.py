@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import requirement
 from faults.rules import Answer, status
 from flag_server import (
     PROJECT_KEY,
@@ -499,7 +500,7 @@ def test_close_does_not_wait_for_a_look(provider: FlagServer) -> None:
     assert time.monotonic() - started < 0.5
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform has no fork")
+@requirement.FORK
 def test_a_forked_child_reads_at_once_and_polls_for_itself(provider: FlagServer) -> None:
     """Its parent's definitions are its own; its thread is a new one, started by a read."""
     provider.definitions = definitions(flag("f"))
@@ -524,7 +525,7 @@ def test_a_forked_child_reads_at_once_and_polls_for_itself(provider: FlagServer)
         assert client.flags.reload()
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform has no fork")
+@requirement.FORK
 def test_a_fork_in_the_middle_of_reads_hangs_no_child(provider: FlagServer) -> None:
     """Whatever lock a thread of the parent held."""
     gold = condition(filter_("tier", ["gold"]))

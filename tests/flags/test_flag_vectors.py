@@ -14,13 +14,16 @@ import pytest
 from penstock.flags import CompiledFlags, Person, compile_flags, parse_definitions
 from penstock.flags._buckets import place
 
+#: Whoever names a file wants it tried.
+_NAMED = os.environ.get("PENSTOCK_FLAG_VECTORS")
 _NEAR = Path(__file__).parents[3] / "shared" / "spec" / "flag-vectors.json"
-_FILE = Path(os.environ.get("PENSTOCK_FLAG_VECTORS") or _NEAR)
+_FILE = Path(_NAMED or _NEAR)
 
 
 @cache
 def vectors() -> Any:
-    if not _FILE.is_file():
+    if not _NAMED and not _FILE.is_file():
+        # They are the specification's, not this repository's: CI has none either.
         pytest.skip("the reference cases are not here; PENSTOCK_FLAG_VECTORS may name them")
     return json.loads(_FILE.read_bytes())
 

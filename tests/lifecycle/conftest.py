@@ -36,7 +36,7 @@ def pytest_runtest_call(item: pytest.Function) -> Generator[None]:
 
 @pytest.fixture
 def make_world(tmp_path: Path) -> Iterator[Callable[..., World]]:
-    """Makes a `World` from its settings; the test is skipped where the platform has no such."""
+    """Makes a `World` from its settings; the test is skipped where the platform refuses it."""
     made: list[World] = []
 
     def make(**settings: Any) -> World:
@@ -45,7 +45,7 @@ def make_world(tmp_path: Path) -> Iterator[Callable[..., World]]:
         try:
             made.append(World(root, **settings))
         except Unavailable as refusal:
-            pytest.skip(str(refusal))
+            pytest.skip(str(refusal))  # the kernel's, or a container's: nothing to install
         return made[-1]
 
     yield make

@@ -55,4 +55,4 @@ def test_nothing_is_lost_when_everything_fails_at_once(
         try:
             list(pool.map(play, batch, roots))
         except Unavailable as refusal:
-            pytest.skip(str(refusal))
+            pytest.skip(str(refusal))  # the kernel's, or a container's: nothing to install

@@ -8,12 +8,12 @@ middle of its work, until the last one delivers what all have left.
 from __future__ import annotations
 
 import ast
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import requirement
 from deaths.points import BEGINNINGS, PHASES, ROOT
 from proving import scale
 
@@ -23,10 +23,7 @@ if TYPE_CHECKING:
     from deaths.ward import Ward
     from proving import Proof
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(sys.platform == "win32", reason="processes are forked and killed"),
-]
+pytestmark = [pytest.mark.slow, requirement.FORK]
 
 #: How many deaths of each kind in `make proof`; all together more than ten thousand.
 PHASE_DEATHS = {

@@ -2,52 +2,24 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import tempfile
-import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from runtime import PATIENCE
+
+from redis_server import redis_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from redis import Redis
 
 
 @pytest.fixture(scope="session")
 def redis_socket() -> Iterator[Path]:
-    """Where a Redis server of this session listens; it keeps nothing on disk."""
-    server = shutil.which("redis-server")
-    if server is None:
-        pytest.fail("redis-server is not there: apt-get install redis-server, or make debian")
-    with tempfile.TemporaryDirectory(prefix="redis-") as directory:  # a short path: sockets need it
-        place = Path(directory) / "redis.sock"
-        options = ["--port", "0", "--unixsocket", str(place), "--save", "", "--dir", directory]
-        process = subprocess.Popen([server, *options], stdout=subprocess.DEVNULL)
-        try:
-            wait_for(place)
-            yield place
-        finally:
-            process.terminate()
-            process.wait(PATIENCE)
-
-
-def wait_for(place: Path) -> None:
-    """
-    Return once *place* is there.
-
-    Raises:
-        TimeoutError: It is not.
-    """
-    deadline = time.monotonic() + PATIENCE
-    while not place.exists():
-        if time.monotonic() > deadline:
-            raise TimeoutError(place)
-        time.sleep(0.02)  # between two looks, with a deadline
+    """Where a Redis server of this session listens."""
+    with redis_server() as place:
+        yield place
 
 
 @pytest.fixture

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
-import subprocess
 import sys
-import tempfile
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +15,7 @@ from faults.host import PACKAGE_ROOT
 from penstock.scope import CURRENT
 from penstock.testing import MemoryClient, captured_client
 from penstock.web.celery import HEADER, install
+from redis_server import redis_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,23 +30,9 @@ DEVICE = "0b2c1c1e-1111-4111-8111-111111111111"
 
 @pytest.fixture(scope="module")
 def broker() -> Iterator[str]:
-    """A Redis server that keeps nothing on disk."""
-    server = shutil.which("redis-server")
-    if server is None:
-        pytest.fail("redis-server is not there: make debian")
-    with tempfile.TemporaryDirectory(prefix="redis-") as directory:  # a short path: sockets need it
-        place = Path(directory) / "redis.sock"
-        options = ["--port", "0", "--unixsocket", str(place), "--save", "", "--dir", directory]
-        process = subprocess.Popen([server, *options], stdout=subprocess.DEVNULL)
-        try:
-            deadline = time.monotonic() + DEADLINE
-            while not place.exists():
-                assert time.monotonic() < deadline, "redis-server did not start"
-                time.sleep(0.02)  # between two looks, with a deadline
-            yield f"redis+socket://{place}"
-        finally:
-            process.terminate()
-            process.wait(DEADLINE)
+    """Where a Redis server of its own listens."""
+    with redis_server() as place:
+        yield f"redis+socket://{place}"
 
 
 @pytest.mark.parametrize("pool", ["prefork", "threads"])
