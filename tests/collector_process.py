@@ -10,28 +10,17 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import penstock
 from collector_kit import basic, track
+from patience import DEADLINE, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: Seconds after which a wait has failed.
-DEADLINE = 30.0
 _ROOT = str(Path(penstock.__file__).parent.parent)
-
-
-def wait_for(condition: Callable[[], Any], what: str) -> Any:
-    """Wait until *condition* holds; gives what it gave."""
-    deadline = time.monotonic() + DEADLINE
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"waited in vain for {what}"
-        time.sleep(0.01)  # between two looks, with a deadline
-    return found
 
 
 def is_alive(pid: int) -> bool:

@@ -7,13 +7,21 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from faults.rules import Answer
+from patience import wait_for
 from penstock import Client, Config, FlagSettings, PostHog
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from faults.sink import Exchange, FaultSink
 
 PROJECT_KEY = "phc_loopback_only"
 SECRET_KEY = "phs_loopback_only"
+
+
+def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
+    """Wait until *condition* holds."""
+    wait_for(condition, "what was to come", seconds)
 
 
 def condition(

@@ -23,7 +23,7 @@ def missing(what: str) -> NoReturn:
     """Skip the test, for want of *what*; fail it in CI."""
     if os.environ.get("CI"):
         pytest.fail(f"{what}; and CI has everything")
-    pytest.skip(what)
+    pytest.skip(what)  # nobody needs all of it to work on a part
 
 
 def program(name: str) -> str:
@@ -34,6 +34,7 @@ def program(name: str) -> str:
 def native_part() -> None:
     """The native part is there, unless this run does without it on purpose."""
     if os.environ.get(ENV_NATIVE) == "0":
+        # The twins in Python are what such a run is for.
         pytest.skip(f"{ENV_NATIVE}=0: this run does without the native part")
     if NATIVE is None:
         missing("the native part was not built: there was no C compiler")

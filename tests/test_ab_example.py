@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cli_host import CliHost
+from example import EXAMPLES, wait_for_end_of
 from penstock.flags import Person, compile_flags, parse_definitions
 from penstock.flags.files import read_flag_file
-from test_import_examples import EXAMPLES, gone
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,7 +51,7 @@ def run(place: Path, *options: str) -> str:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert gone(str(place))
+    wait_for_end_of(str(place))
     return done.stdout
 
 

@@ -18,7 +18,8 @@ from urllib.parse import quote
 import pytest
 
 from browser import chromium, require_chromium
-from collector_process import ServedCollector, wait_for
+from collector_process import ServedCollector
+from patience import wait_for
 from penstock.collector import open_store
 from vendor_sdks import SDKS, require_sdks
 

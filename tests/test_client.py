@@ -17,6 +17,7 @@ import msgspec
 import pytest
 
 import penstock
+from patience import wait_for
 from penstock import (
     Client,
     ClosedError,
@@ -148,7 +149,7 @@ def test_scopes_are_the_tasks_own(make: Any, sent: MemoryTransport) -> None:
 
     async def handle(user: str) -> None:
         with scoped(user_id=user):
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # the others enter their scopes
             client.track(event=user)
 
     async def serve() -> None:
@@ -522,8 +523,7 @@ def test_calls_while_another_thread_closes_end_in_one_of_two_ways(sent: MemoryTr
     threads = [threading.Thread(target=work) for _ in range(3)]
     for thread in threads:
         thread.start()
-    while len(outcomes) < 500:
-        time.sleep(0.001)  # until they are under way
+    wait_for(lambda: len(outcomes) >= 500, "calls that are under way")
     ledger = client.close()
     for thread in threads:
         thread.join(10)

@@ -15,7 +15,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from collector_kit import NOW, track
-from collector_process import ServedCollector, wait_for
+from collector_process import ServedCollector
+from patience import wait_for
 from penstock.cli import _output
 from penstock.cli._group import penstock
 from penstock.cli.compact import compact_command

@@ -75,7 +75,7 @@ def test_what_queues_during_a_flush_shares_the_next() -> None:
         first = asyncio.create_task(commit.write(b"first", 1))
         await begun(log)
         others = [asyncio.create_task(commit.write(b"more", 1)) for _ in range(40)]
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # each has written
         log.go.release()
         await first
         await begun(log)
@@ -98,7 +98,7 @@ def test_a_failed_flush_refuses_everybody_and_gives_the_log_up() -> None:
         first = asyncio.create_task(commit.write(b"first", 1))
         await begun(broken)
         second = asyncio.create_task(commit.write(b"second", 1))
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # it has written
         broken.sync_error = OSError(5, "Input/output error")
         broken.go.release()
         for request in (first, second):
@@ -163,7 +163,7 @@ def test_closing_answers_those_who_wait() -> None:
         request = asyncio.create_task(commit.write(b"one", 1))
         await begun(log)
         closing = asyncio.create_task(commit.close())
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # it has begun
         log.go.release()
         await closing
         await request

@@ -12,8 +12,9 @@ import pytest
 
 from cli_host import CliHost
 from collector_kit import NOW_TEXT, basic, track
-from collector_process import ServedCollector, wait_for
+from collector_process import ServedCollector
 from faults.rules import Always, status
+from patience import wait_for
 from penstock.collector import open_store
 
 if TYPE_CHECKING:

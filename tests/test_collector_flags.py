@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 import strategies
 from collector_kit import NOW, Bench
-from collector_process import ServedCollector, wait_for
+from collector_process import ServedCollector
+from patience import wait_for
 from penstock.collector.http.flag_file import FlagFile
 from penstock.collector.sources import Sources
 from penstock.errors import ConfigError

@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import proving
-from collector_process import Sender, ServedCollector, children, is_alive, role_of, wait_for
+from collector_process import Sender, ServedCollector, children, is_alive, role_of
+from patience import wait_for
 from penstock.collector import open_store
 from penstock.collector.layout import Layout
 from penstock.collector.store.chores import delete_user

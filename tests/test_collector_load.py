@@ -54,7 +54,7 @@ def test_too_many_requests_at_once_are_503() -> None:
     async def body() -> None:
         app = app_with(in_flight=1)
         waiting = asyncio.create_task(answer(app, never))
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # it takes its place
         refused = await answer(app, never)
         assert refused is not None
         assert refused[0] == 503

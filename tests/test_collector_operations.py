@@ -22,7 +22,8 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from collector_kit import NOW_TEXT, V1_HEADERS, Bench, MemoryLog, basic, track, v1_event
-from collector_process import ServedCollector, wait_for
+from collector_process import ServedCollector
+from patience import wait_for
 from penstock.cli import main as command
 from penstock.collector.config import CollectorConfig, Limits
 from penstock.collector.handover import from_json, to_json

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from collector_kit import basic, track
-from collector_process import DEADLINE, Sender, ServedCollector, is_alive, wait_for
+from collector_process import Sender, ServedCollector, is_alive
+from patience import DEADLINE, wait_for
 from penstock import Client, Collector, Config, Dreamdata, PostHog, RudderStack, Segment
 from penstock.collector import CollectorConfig, Limits, Sources, open_store
 from penstock.collector.config import is_loopback

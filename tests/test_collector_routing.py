@@ -15,9 +15,10 @@ import pytest
 
 import proving
 from collector_kit import NOW, basic, track
-from collector_process import Sender, ServedCollector, is_alive, wait_for
+from collector_process import Sender, ServedCollector, is_alive
 from faults.rules import Always, status
 from faults.sink import FaultSink
+from patience import wait_for
 from penstock import Client, Config, Destination, PostHog, Segment, Webhook
 from penstock.collector import Sealing, open_store
 from penstock.collector.config import Keeping

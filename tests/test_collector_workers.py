@@ -13,7 +13,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import proving
 from collector_kit import track
-from collector_process import DEADLINE, Sender, ServedCollector, is_alive, wait_for
+from collector_process import Sender, ServedCollector, is_alive
+from patience import DEADLINE, wait_for
 from penstock.collector import open_store
 from penstock.collector.config import CollectorConfig
 from penstock.collector.processes.listeners import listening

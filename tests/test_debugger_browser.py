@@ -14,9 +14,10 @@ import pytest
 
 from browser import chromium, complaints, require_chromium, set_dark
 from collector_kit import basic, track
-from collector_process import ServedCollector, wait_for
+from collector_process import ServedCollector
 from faults.rules import Run, poison, status
 from faults.sink import FaultSink
+from patience import wait_for
 from penstock.collector.layout import Layout
 from penstock.collector.trace.story import trace
 

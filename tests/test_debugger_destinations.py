@@ -13,9 +13,10 @@ import pytest
 from click.testing import CliRunner
 
 from collector_kit import basic, track
-from collector_process import ServedCollector, wait_for
+from collector_process import ServedCollector
 from faults.rules import Always, Run, status
 from faults.sink import FaultSink
+from patience import wait_for
 from penstock.cli.trace import trace_command
 from penstock.collector.layout import Layout
 from penstock.collector.routing import attempts

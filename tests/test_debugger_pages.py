@@ -23,7 +23,8 @@ import pytest
 from hypothesis import strategies as st
 
 from collector_kit import NOW, Reply, basic, call, track
-from collector_process import DEADLINE, ServedCollector, wait_for
+from collector_process import ServedCollector
+from patience import DEADLINE, wait_for
 from penstock.collector import CollectorConfig, Debugger
 from penstock.collector.config import digest_of
 from penstock.collector.layout import Layout

@@ -272,24 +272,24 @@ class Time:
 @pytest.mark.parametrize("rate", [0.5, 3, 50, 1000, 250_000])
 def test_a_pace_holds_its_rate(rate: float) -> None:
     """So many turns take so many seconds, to within the grain of a sleep."""
-    time = Time()
-    pace = Pace(rate, time, time.sleep)
+    clock = Time()
+    pace = Pace(rate, clock, clock.sleep)
     turns = max(10, int(rate * 3))
     for _ in range(turns):
         pace.wait()
-    assert time.now - 100.0 == pytest.approx((turns - 1) / rate, abs=0.05)
+    assert clock.now - 100.0 == pytest.approx((turns - 1) / rate, abs=0.05)
 
 
 def test_lost_time_is_not_made_up_for_by_a_burst() -> None:
     """After a pause the receiver is not hit with what the pause saved."""
-    time = Time()
-    pace = Pace(100, time, time.sleep)
+    clock = Time()
+    pace = Pace(100, clock, clock.sleep)
     pace.wait()
-    time.now += 60
-    start = time.now
+    clock.now += 60
+    start = clock.now
     for _ in range(100):
         pace.wait()
-    assert time.now - start > 0.9
+    assert clock.now - start > 0.9
 
 
 @pytest.mark.parametrize(

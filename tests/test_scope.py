@@ -159,10 +159,10 @@ def test_concurrent_requests_are_isolated(client: MemoryClient) -> None:
 
     async def serve(number: int) -> None:
         with client.request_context():
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # the others' turn
             await asyncio.to_thread(client.set_user, f"u{number}")
             client.tag("n", number)
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # the others' turn
             client.track(event=f"u{number}")
 
     async def all_of_them() -> None:
@@ -337,7 +337,7 @@ def test_the_decorator_keeps_every_kind_of_function(client: MemoryClient) -> Non
 
     @client.scoped(user_id="u1")
     async def coroutine() -> None:
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # suspended in the scope
         client.track(event="coroutine")
 
     @scoped(user_id="u1")
@@ -352,7 +352,7 @@ def test_the_decorator_keeps_every_kind_of_function(client: MemoryClient) -> Non
         client.track(event="agenerator 1")
         with scoped(properties={"inner": True}):
             yield 1
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # suspended in the scope
             client.track(event="agenerator 2")
 
     assert inspect.iscoroutinefunction(coroutine)
@@ -458,7 +458,7 @@ def test_a_wrapped_coroutine_function_is_one(client: MemoryClient) -> None:
     """Its work is done where it is awaited, in the scope it was wrapped in."""
 
     async def load(number: int) -> int:
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # suspended in the scope
         client.track(event="loaded")
         return number + 1
 
@@ -482,11 +482,10 @@ def test_an_opener_serves_many_at_once(client: MemoryClient) -> None:
     async def work(number: int) -> None:
         with scoped(user_id=f"u{number}"):
             with opener:
-                await asyncio.sleep(
-                    0.001 * (number % 7)
-                )  # they leave in another order: the subject
+                # They leave in another order: the subject.
+                await asyncio.sleep(0.001 * (number % 7))
                 client.track(event=f"u{number}")
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # the others' turn
             client.track(event=f"u{number}")
         assert CURRENT.get() is None
 

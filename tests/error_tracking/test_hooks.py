@@ -281,8 +281,8 @@ async def forget_a_task() -> None:
 async def fail_in_a_callback() -> None:
     loop = asyncio.get_running_loop()
     loop.call_soon(lambda: 1 / 0)
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # the callback's turn of the loop
+    await asyncio.sleep(0)  # and one more
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from collector_process import ServedCollector
 from flag_server import condition, filter_, flag, split
+from patience import wait_for
 from penstock import Client, Collector, Config, FlagSettings, PostHog
 
 if TYPE_CHECKING:
@@ -88,10 +88,7 @@ def test_a_write_key_loads_no_definitions_where_a_secret_one_is_asked_for(
     """The collector is asked for each read then, without a word in the log."""
     with opened(destinations(collector)[0]) as client:
         assert client.flags.get("everybody", "u1").source == "remote"
-        deadline = time.monotonic() + 20
-        while not client.flags.trouble:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)  # between two looks at the trouble
+        wait_for(lambda: client.flags.trouble, "the trouble", 20.0)
         assert client.flags.trouble == "HTTP 401"
         assert client.flags.definitions is None
     assert "flag definitions" not in caplog.text
@@ -118,13 +115,8 @@ def test_a_read_is_an_event_in_the_store(collector: ServedCollector) -> None:
         variant = client.flags.get("layout", "buyer-1").value
         client.capture("bought", "buyer-1", flags=client.flags.evaluate("buyer-1"))
         assert client.flush(10).pending == 0
-    stored: list[dict[str, Any]] = []
-    deadline = time.monotonic() + 20
-    while len(stored) < 2:
-        assert time.monotonic() < deadline
-        stored = events_of(collector, "buyer-1")
-        time.sleep(0.05)  # between two looks at the store
-    told = {event["event"]: event["properties"] for event in stored}
+    wait_for(lambda: len(events_of(collector, "buyer-1")) >= 2, "both events", 20.0)
+    told = {event["event"]: event["properties"] for event in events_of(collector, "buyer-1")}
     assert told["$feature_flag_called"]["$feature_flag_response"] == variant
     assert told["bought"]["$feature/layout"] == variant
 

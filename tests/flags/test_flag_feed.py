@@ -27,6 +27,7 @@ from flag_server import (
     filter_,
     flag,
     record,
+    until,
 )
 from penstock import Client, Config, ConfigError, FlagSettings, PostHog
 from penstock.errors import ClosedError
@@ -34,20 +35,10 @@ from penstock.flags.shelf import Shelf
 from penstock.testing import FakeClock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from penstock.flags.changes import Change
 
 #: Nobody polls in the time a test takes.
 NEVER_S = 1000.0
-
-
-def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
-    """Wait until *condition* holds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to that"
-        time.sleep(0.005)  # between two looks at the condition
 
 
 def threads() -> int:

@@ -19,11 +19,11 @@ from openfeature.provider import ProviderStatus
 from openfeature.track import TrackingEventDetails
 
 from faults.rules import Answer, status
-from flag_server import SECRET_KEY, FlagServer, answer, definitions, flag, record
+from flag_server import SECRET_KEY, FlagServer, answer, definitions, flag, record, until
 from penstock.flags.openfeature import PenstockProvider
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from openfeature.client import OpenFeatureClient
 
@@ -32,14 +32,6 @@ if TYPE_CHECKING:
 #: Nobody polls in the time a test takes.
 NEVER_S = 1000.0
 USER = EvaluationContext("u1")
-
-
-def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
-    """Wait until *condition* holds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to that"
-        time.sleep(0.005)  # between two looks at the condition
 
 
 @pytest.fixture(autouse=True)
@@ -297,7 +289,7 @@ def test_async_errors_keep_the_default(provider: FlagServer) -> None:
             ticks = 0
             reading = asyncio.ensure_future(flags.get_object_details_async("f", {"d": 1}, USER))
             while not reading.done():
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0.01)  # a turn of the loop: the subject
                 ticks += 1
             return reading.result(), ticks
 

@@ -241,7 +241,7 @@ def test_an_async_read_never_blocks_the_loop(provider: FlagServer) -> None:
     async def tick() -> None:
         while True:
             before = time.monotonic()
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)  # a turn of the loop: the subject
             gaps.append(time.monotonic() - before)
 
     async def work() -> None:

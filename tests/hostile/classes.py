@@ -138,25 +138,6 @@ def _tell(value: object, holder: object) -> None:
         return
 
 
-class Shouting(type):
-    """A class that cannot be hashed, compared, asked or named."""
-
-    def __hash__(cls) -> int:
-        raise Trouble
-
-    def __eq__(cls, other: object) -> bool:
-        raise Trouble
-
-    def __getattribute__(cls, name: str) -> Any:
-        raise Trouble(name)
-
-    def __instancecheck__(cls, instance: object) -> bool:
-        raise Trouble
-
-    def __subclasscheck__(cls, subclass: type) -> bool:
-        raise Trouble
-
-
 class Restless(collections.UserList[Any]):
     """A list that is another one whenever it is looked at."""
 

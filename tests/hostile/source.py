@@ -6,8 +6,9 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from hostile import containers, scalars
-from hostile.classes import Kind, Restless, Shouting
+from hostile.classes import Kind, Restless
 from hostile.made import Made
+from strategies import HostileMeta
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,4 +81,4 @@ class Source:
     def _restless(self, draw: float) -> object:
         if draw < 0.98:
             return Restless(Random(self.random.random()))
-        return object.__new__(Shouting("Shouting", (), {"__str__": None, "__repr__": None}))
+        return object.__new__(HostileMeta("Hostile", (), {"__str__": None, "__repr__": None}))

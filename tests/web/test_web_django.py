@@ -112,7 +112,7 @@ async def astream(request: Any) -> StreamingHttpResponse:
 
     async def pieces() -> AsyncIterator[bytes]:
         yield b"one"
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # suspended in the request
         track("streamed")
         raise BrokenError
 
@@ -124,7 +124,7 @@ def file(request: Any) -> FileResponse:
 
 
 async def aindex(request: Any) -> HttpResponse:
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # suspended in the request
     track("aindex")
     return HttpResponse("ok")
 

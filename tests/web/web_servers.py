@@ -5,12 +5,13 @@ from __future__ import annotations
 import http.client
 import socketserver
 import threading
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import uvicorn
+
+from patience import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -77,10 +78,7 @@ class Served:
 
 def wait_until(holds: Any, what: str) -> None:
     """Wait for a condition."""
-    deadline = time.monotonic() + DEADLINE
-    while not holds():
-        assert time.monotonic() < deadline, f"waited in vain for {what}"
-        time.sleep(0.005)  # between two looks, with a deadline
+    wait_for(holds, what, DEADLINE)
 
 
 @contextmanager

@@ -43,16 +43,16 @@ def beat() -> None:
     """A greenlet that wants a turn every few milliseconds."""
     while True:
         beats.append(time.monotonic())
-        gevent.sleep(0.01)
+        gevent.sleep(0.01)  # how much later than asked is what is measured
 
 
 pulse = gevent.spawn(beat)
 gevent.joinall([gevent.spawn(track, client, count) for _ in range(4)], raise_error=True)
 while client.ledger().delivered < 250 or len(beats) < 10:  # a full batch goes out by itself
-    gevent.sleep(0.01)
+    gevent.sleep(0.01)  # between two looks; whoever started us has the deadline
 pulse.kill()
 tell("longest_pause_s", max(b - a for a, b in pairwise(beats)))
 client.close(timeout=10)
 report(client)
 while any(thread.is_alive() for thread in threads):  # what they print as they end matters
-    gevent.sleep(0.01)
+    gevent.sleep(0.01)  # between two looks; whoever started us has the deadline
