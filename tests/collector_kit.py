@@ -14,14 +14,13 @@ from penstock.collector.decoding.requests import decode_entry
 from penstock.collector.http.app import IngestApp
 from penstock.collector.http.board import Board
 from penstock.collector.log.commit import GroupCommit
-from penstock.collector.log.entry import unpacked
+from penstock.collector.log.entry import Head, packed, unpacked
 from penstock.collector.sources import Sources
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from penstock.collector.decoding.rows import Decoded
-    from penstock.collector.log.entry import Head
 
 NOW = 1_772_360_431.0
 #: ``NOW`` as the wire writes it.
@@ -197,3 +196,10 @@ def v1_event(number: int = 0, **more: Any) -> dict[str, Any]:
         "properties": {"revenue": 49.5},
         **more,
     }
+
+
+def entry(body: Any, dialect: str = "segment", form: str = "batch", **head: Any) -> bytes:
+    """A log entry of an uncompressed body that arrived at ``NOW``."""
+    known = {"source": "web", "dialect": dialect, "form": form, "encoding": "", "count": 1}
+    whole = Head(**{"received_at": int(NOW * 1000), **known, **head})
+    return packed(whole, body if isinstance(body, bytes) else orjson.dumps(body))

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from faults.desk import Desk
+    from penstock.collector.layout import Layout
+    from penstock.collector.log.lane import LaneLog
 
 # A shell that runs the tests in the background has them ignore Ctrl-C, and with them every program
 # that they start: the tests that send it would wait for ever.
@@ -94,5 +96,23 @@ def desk(sink: FaultSink, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     from faults.desk import Desk
 
     made = Desk(sink)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    """Where a collector's store has its files."""
+    from penstock.collector.layout import Layout
+
+    return Layout(tmp_path / "store")
+
+
+@pytest.fixture
+def log(layout: Layout) -> Iterator[LaneLog]:
+    """The log of `layout`, as one worker writes it."""
+    from store_kit import lane
+
+    made = lane(layout)
     yield made
     made.close()

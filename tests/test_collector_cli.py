@@ -14,7 +14,7 @@ import pyarrow.parquet
 import pytest
 from click.testing import CliRunner, Result
 
-from collector_kit import NOW, track
+from collector_kit import NOW, entry, track
 from collector_process import ServedCollector
 from patience import wait_for
 from penstock.cli import _output
@@ -26,12 +26,10 @@ from penstock.cli.query import query_command
 from penstock.cli.serve import serve_command
 from penstock.collector import Retention, open_store
 from penstock.collector.layout import Layout
-from penstock.collector.log.lane import LaneLog
 from penstock.collector.store.chores import compact
 from penstock.errors import ConfigError
 from penstock.journal._locks import FileLock
-from test_collector_decoding import entry
-from test_collector_sealing import LIMIT, write
+from store_kit import lane, write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +38,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
     """A store with three events and one bad item."""
-    log = LaneLog(tmp_path / "log", limit_bytes=LIMIT)
+    log = lane(Layout(tmp_path))
     write(log, 1, 2)
     later = int(NOW + 1) * 1000
     page = {"type": "page", "messageId": "p", "userId": "u-2", "name": "[bold]<b>\x1b[31m"}
@@ -147,7 +145,7 @@ def test_help_tells_exit_codes(command: click.Command) -> None:
 
 def test_rows_of_a_big_answer_keep_their_shape(tmp_path: Path) -> None:
     """More events than are shown at once: the newest."""
-    log = LaneLog(tmp_path / "log", limit_bytes=LIMIT)
+    log = lane(Layout(tmp_path))
     log.append(entry({"batch": [track(n) for n in range(200)]}), int(NOW))
     log.close()
     rows = lines(tmp_path)
@@ -275,7 +273,7 @@ def test_a_busy_collector_is_told(store: Path, command: list[str]) -> None:
 
 def test_what_is_not_kept_goes(tmp_path: Path) -> None:
     """``penstock serve --keep`` deletes days that are over, of all sources or of one."""
-    log = LaneLog(tmp_path / "log", limit_bytes=LIMIT)
+    log = lane(Layout(tmp_path))
     for source in ("web", "app"):
         write(log, 1, source=source, received_at=1_000_000_000_000)
     log.close()

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector_kit import NOW_TEXT, track
+from collector_kit import NOW_TEXT, entry, track
 from penstock.collector.config import Window
 from penstock.collector.log.reading import Entry
 from penstock.collector.store import columns
 from penstock.collector.store.columns import RunBuilder
 from penstock.collector.store.dedupe import Seen
-from test_collector_decoding import JSON_COLUMNS, MESSAGES, OBJECTS, TEXT, entry
+from test_collector_decoding import JSON_COLUMNS, MESSAGES, OBJECTS, TEXT
 
 #: Times as clients write them, good and bad, near the ends of the calendar and far ahead.
 TIMES = st.sampled_from([

@@ -11,21 +11,20 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
-from collector_kit import NOW, track
+from collector_kit import NOW, entry, track
 from penstock.collector import Filter, open_store
 from penstock.collector.config import Compaction, Keeping, Retention, Sealing
 from penstock.collector.layout import EVENTS, QUARANTINE, Layout, day_of
-from penstock.collector.log.lane import LaneLog
 from penstock.collector.store import wishes
 from penstock.collector.store.catalog import Catalog
 from penstock.collector.store.pipeline import Pipeline
 from penstock.collector.store.wishes import Wish
-from test_collector_decoding import entry
-from test_collector_sealing import LIMIT, ids, write
+from store_kit import ids, write
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
+
+    from penstock.collector.log.lane import LaneLog
 
 DAY = 86_400.0
 #: Merges as soon as there is anything to merge, and keeps nothing.
@@ -45,18 +44,6 @@ class Clock:
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
-
-
-@pytest.fixture
-def layout(tmp_path: Path) -> Layout:
-    return Layout(tmp_path / "store")
-
-
-@pytest.fixture
-def log(layout: Layout) -> Iterator[LaneLog]:
-    made = LaneLog(layout.log, limit_bytes=LIMIT)
-    yield made
-    made.close()
 
 
 def started(layout: Layout, clock: Clock, **keeping: object) -> Pipeline:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector_kit import NOW, NOW_TEXT, NOW_US, V1_HEADERS, Bench, basic, track, v1_event
+from collector_kit import NOW_TEXT, NOW_US, V1_HEADERS, Bench, basic, entry, track, v1_event
 from penstock.collector.decoding import family
 from penstock.collector.decoding.requests import decode_entry
 from penstock.collector.decoding.rows import Event
@@ -44,13 +44,6 @@ MESSAGES = st.builds(
     KINDS,
     st.fixed_dictionaries({}, optional=MEMBERS),
 )
-
-
-def entry(body: Any, dialect: str = "segment", form: str = "batch", **head: Any) -> bytes:
-    """A log entry of an uncompressed body that arrived at ``NOW``."""
-    known = {"source": "web", "dialect": dialect, "form": form, "encoding": "", "count": 1}
-    whole = Head(**{"received_at": int(NOW * 1000), **known, **head})
-    return packed(whole, body if isinstance(body, bytes) else orjson.dumps(body))
 
 
 def events_of(body: Any, *args: Any, **head: Any) -> list[Event]:

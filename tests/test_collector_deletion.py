@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import proving
+from collector_crash import crashes
 from collector_kit import NOW, track
 from collector_process import ServedCollector
 from penstock.collector import open_store
 from penstock.collector.config import Compaction, Keeping, Sealing
 from penstock.collector.layout import Layout
-from penstock.collector.log.lane import LaneLog
 from penstock.collector.store import wishes
 from penstock.collector.store.chores import NotDoneError, compact, delete_user, deletions_of
 from penstock.collector.store.deletions import mentions
@@ -25,32 +25,16 @@ from penstock.collector.store.pipeline import Pipeline
 from penstock.collector.store.wishes import Wish
 from penstock.errors import ConfigError
 from penstock.journal._locks import FileLock
-from test_collector_decoding import entry
-from test_collector_sealing import LIMIT, Crash, crash_at
+from store_kit import lane, send
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
+
+    from penstock.collector.log.lane import LaneLog
 
 #: In every form a file may hold it.
 USER = "forget-me"
 AT_ONCE = Keeping(sealing=Sealing(seconds=0.0), compaction=Compaction(fresh_files=1, grace=1e9))
-
-
-@pytest.fixture
-def layout(tmp_path: Path) -> Layout:
-    return Layout(tmp_path / "store")
-
-
-@pytest.fixture
-def log(layout: Layout) -> Iterator[LaneLog]:
-    made = LaneLog(layout.log, limit_bytes=LIMIT)
-    yield made
-    made.close()
-
-
-def send(log: LaneLog, *messages: Any, source: str = "web") -> None:
-    log.append(entry({"batch": list(messages)}, source=source, count=len(messages)), int(NOW))
 
 
 def of_user(number: int) -> list[dict[str, Any]]:
@@ -209,6 +193,13 @@ def test_a_running_collector_deletes(tmp_path: Path) -> None:
     assert collector.stop() == 0
 
 
+def seal_and_tidy(layout: Layout) -> Pipeline:
+    pipeline = follower(layout)
+    pipeline.step()
+    pipeline.housekeeper.step()
+    return pipeline
+
+
 @pytest.mark.proves("process death", "collector: at any step of a deletion")
 @pytest.mark.parametrize("before", [True, False])
 def test_a_crash_at_any_point_is_made_up_for(
@@ -220,22 +211,12 @@ def test_a_crash_at_any_point_is_made_up_for(
     while crashed:
         count += proving.scale(5, 1)
         layout = Layout(tmp_path / f"{count}-{before}")
-        log = LaneLog(layout.log, limit_bytes=LIMIT)
+        log = lane(layout)
         send(log, *of_user(10))
-        with pytest.MonkeyPatch.context() as patch:
-            wishes.ask(layout, Wish("delete-user", user=USER))
-            crash_at(patch, count, before=before)
-            try:
-                pipeline = follower(layout)
-                pipeline.step()
-                pipeline.housekeeper.step()
-                crashed = False
-            except Crash:
-                pass
+        wishes.ask(layout, Wish("delete-user", user=USER))
+        crashed = crashes(seal_and_tidy, layout, at=count, before=before)
         send(log, *of_user(10))
-        survivor = follower(layout)
-        survivor.step()
-        survivor.housekeeper.step()
+        survivor = seal_and_tidy(layout)
         proof.record(events=4)
         log.close()
         survivor.step()

@@ -10,9 +10,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from collector_kit import basic, track
-from collector_process import ServedCollector, wait_for
+from collector_process import ServedCollector
 from faults.rules import Always, status
 from faults.sink import FaultSink
+from patience import wait_for
 from penstock.collector.http.destination_metrics import families
 from penstock.collector.layout import Layout
 from penstock.collector.routing.standings import SIZE, Standing, StandingsFile, by_name, told_in

@@ -11,7 +11,7 @@ import pytest
 
 import proving
 from collector_disk import LossyDisk, PowerCut
-from collector_kit import NOW, track
+from collector_kit import NOW, entry, track
 from penstock.collector import open_store
 from penstock.collector.config import Compaction, Keeping, Sealing
 from penstock.collector.layout import TABLES, Layout
@@ -22,12 +22,11 @@ from penstock.collector.store.catalog import Catalog
 from penstock.collector.store.chores import deletions_of
 from penstock.collector.store.pipeline import Pipeline
 from penstock.collector.store.wishes import Wish
-from test_collector_decoding import entry
+from store_kit import LIMIT, lane
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-LIMIT = 1 << 30
 USER = "forget-me"
 KEEPING = Keeping(
     sealing=Sealing(seconds=0.0), compaction=Compaction(fresh_files=2, files=2, grace=0.0)
@@ -70,7 +69,7 @@ class World:
     def write(self) -> None:
         """A request, not answered yet."""
         if len(self._logs) < 2:
-            self._logs.append(LaneLog(self._layout.log, limit_bytes=LIMIT, segment_bytes=4096))
+            self._logs.append(lane(self._layout, segment_bytes=4096))
         source = self._rng.choice(("web", "app"))
         messages = [self._message(source) for _ in range(self._rng.randint(1, 3))]
         payload = entry({"batch": messages}, source=source, count=len(messages))

@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import proving
-from collector_kit import NOW, basic, track
+from collector_crash import Crash
+from collector_kit import basic, track
 from collector_process import Sender, ServedCollector, is_alive
 from faults.rules import Always, status
 from faults.sink import FaultSink
 from patience import wait_for
 from penstock import Client, Config, Destination, PostHog, Segment, Webhook
-from penstock.collector import Sealing, open_store
+from penstock.collector import open_store
 from penstock.collector.config import Keeping
 from penstock.collector.file import parse
 from penstock.collector.layout import Layout
-from penstock.collector.log.lane import LaneLog
 from penstock.collector.routing.outbox import Outbox
 from penstock.collector.routing.outgoing import outgoing
 from penstock.collector.routing.router import Router
@@ -34,7 +34,7 @@ from penstock.journal import inspect, letters
 from penstock.journal._budget import Budget
 from penstock.journal._locks import FileLock
 from penstock.journal._segment import DiskStore
-from test_collector_decoding import entry
+from store_kit import AT_ONCE, lane, send, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from penstock.collector.file import Settings
     from penstock.collector.store.sealing import Run
 
-AT_ONCE = Keeping(sealing=Sealing(seconds=0.0))
+KEEPING = Keeping(sealing=AT_ONCE)
 KEYS = {"segment": "WK_loopback", "posthog": "phc_loopback", "webhook": "whsec_loopback"}
 
 
@@ -426,10 +426,6 @@ def test_a_new_address_and_key_deliver_the_old_backlog(
 # -- crashes -------------------------------------------------------------------------------
 
 
-class Crash(BaseException):
-    """The process is gone; nothing catches this."""
-
-
 class Crashing:
     """
     A router whose process dies around one of its steps.
@@ -460,17 +456,17 @@ def test_a_crash_around_the_append_repeats_at_most(
 ) -> None:
     """The run comes again, with the same ids: none is lost, and the store has each once."""
     layout = Layout(tmp_path / "store")
-    log = LaneLog(layout.log, limit_bytes=1 << 30)
+    log = lane(layout)
     messages = [track(number) for number in range(20)]
-    log.append(entry({"batch": messages}, source="web", count=20), int(NOW))
+    send(log, *messages)
     first = router_of(outlet("one", sink))
-    dying = Pipeline(layout, AT_ONCE, sinks=[Crashing(first, step)])
+    dying = Pipeline(layout, KEEPING, sinks=[Crashing(first, step)])
     dying.start()
     with pytest.raises(Crash):
         dying.step(drain=True)
     first.close(0.0)
     second = router_of(outlet("one", sink))
-    heir = Pipeline(layout, AT_ONCE, sinks=[second])
+    heir = Pipeline(layout, KEEPING, sinks=[second])
     heir.start()
     heir.step(drain=True)
     wait_for(lambda: not second.ledgers()["one"].pending, "delivery")
@@ -486,12 +482,12 @@ def test_nothing_is_routed_twice_by_deduplication(
 ) -> None:
     """What the store knows already is not sent again, however often a client repeats it."""
     layout = Layout(tmp_path / "store")
-    log = LaneLog(layout.log, limit_bytes=1 << 30)
+    log = lane(layout)
     router = router_of(outlet("one", sink))
-    follower = Pipeline(layout, AT_ONCE, sinks=[router])
+    follower = Pipeline(layout, KEEPING, sinks=[router])
     follower.start()
     for number in (1, 1, 2):
-        log.append(entry({"batch": [track(number)]}, source="web"), int(NOW))
+        write(log, number)
         follower.step(drain=True)
     sink.wait_for_events(2)
     router.close(5)

@@ -3,63 +3,37 @@
 from __future__ import annotations
 
 import os
-import shutil
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 import pytest
 
 import proving
-from collector_kit import NOW, track
+from collector_crash import crashes
+from collector_kit import NOW, entry, track
 from penstock.collector import Filter, open_store
-from penstock.collector.config import Keeping, Sealing
+from penstock.collector.config import Sealing
 from penstock.collector.layout import EVENTS, QUARANTINE, Layout, day_of
 from penstock.collector.log.lane import LaneLog, used_bytes
 from penstock.collector.store import ledger, wishes
 from penstock.collector.store.catalog import Catalog
 from penstock.collector.store.ledger import Counts, Sealed
-from penstock.collector.store.pipeline import Pipeline
 from penstock.collector.store.wishes import Wish
-from test_collector_decoding import entry
+from store_kit import NEVER, ids, lane, pipeline, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from penstock.collector.store.sealing import Run
-
-LIMIT = 1 << 30
-NEVER = Sealing(seconds=1e9)
-AT_ONCE = Sealing(seconds=0.0)
-
-
-class Crash(BaseException):
-    """The process is gone; nothing catches this."""
-
-
-@pytest.fixture
-def layout(tmp_path: Path) -> Layout:
-    return Layout(tmp_path / "store")
 
 
 @pytest.fixture
 def log(layout: Layout) -> Iterator[LaneLog]:
-    made = LaneLog(layout.log, limit_bytes=LIMIT, segment_bytes=16 * 1024)
+    """With small segments: many end."""
+    made = lane(layout, segment_bytes=16 * 1024)
     yield made
     made.close()
-
-
-def pipeline(layout: Layout, sealing: Sealing = AT_ONCE) -> Pipeline:
-    """A pipeline that has just been started."""
-    made = Pipeline(layout, Keeping(sealing=sealing), clock=lambda: NOW)
-    made.start()
-    return made
-
-
-def write(log: LaneLog, *numbers: int, source: str = "web", **head: Any) -> None:
-    """One request with a track message per number."""
-    body = {"batch": [track(number) for number in numbers]}
-    log.append(entry(body, source=source, count=len(numbers), **head), int(NOW))
 
 
 def stored(layout: Layout) -> list[str]:
@@ -79,10 +53,6 @@ def tidy(layout: Layout) -> list[str]:
     paths = [*(layout.root / EVENTS).rglob("*.parquet")]
     paths += (layout.root / QUARANTINE).rglob("*.parquet")
     return sorted(str(path.relative_to(layout.root)) for path in paths)
-
-
-def ids(*numbers: int) -> list[str]:
-    return [track(number)["messageId"] for number in numbers]
 
 
 def test_requests_become_a_file_per_day_and_source(layout: Layout, log: LaneLog) -> None:
@@ -184,7 +154,7 @@ def test_the_log_is_freed_behind_the_files(layout: Layout, log: LaneLog) -> None
 def test_lanes_of_dead_workers_are_sealed(layout: Layout) -> None:
     """Before those of living ones, whatever the policy says about waiting."""
     for numbers in ((1, 2), (2, 3)):
-        log = LaneLog(layout.log, limit_bytes=LIMIT)
+        log = lane(layout)
         write(log, *numbers)
         log.close()
     pipeline(layout, NEVER).step()
@@ -218,7 +188,7 @@ def test_a_full_disk_is_waited_for(
 
 def test_lanes_are_taken_in_turn(layout: Layout) -> None:
     """One that is far behind does not keep the others waiting; a run may hold several."""
-    logs = [LaneLog(layout.log, limit_bytes=LIMIT) for _ in range(3)]
+    logs = [lane(layout) for _ in range(3)]
     for number in range(20):
         write(logs[0], number)
     write(logs[1], 101)
@@ -267,34 +237,18 @@ def test_sinks_get_every_run_before_it_counts(layout: Layout, log: LaneLog) -> N
 # -- crashes ---------------------------------------------------------------------------------
 
 
-def crash_at(patch: pytest.MonkeyPatch, count: int, *, before: bool) -> None:
-    """Die at the *count*-th change to the file system, just before it or just after it."""
-    left = [count]
-
-    def dying(real: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*args: Any, **kwargs: Any) -> Any:
-            left[0] -= 1
-            if left[0] == 0 and before:
-                raise Crash
-            result = real(*args, **kwargs)
-            if left[0] == 0:
-                raise Crash
-            return result
-
-        return call
-
-    for name in ("rename", "unlink", "mkdir", "rmdir"):
-        patch.setattr(Path, name, dying(getattr(Path, name)))
-    for name in ("fsync", "pwrite"):
-        patch.setattr(os, name, dying(getattr(os, name)))
-    patch.setattr("shutil.rmtree", dying(shutil.rmtree))
-    patch.setattr(pq.ParquetWriter, "write_table", dying(pq.ParquetWriter.write_table))
-
-
 def seen_in(layout: Layout) -> list[str]:
     """Message ids a reader finds."""
     found = open_store(layout.root).arrow("SELECT message_id FROM events")
     return sorted(found.column("message_id").to_pylist())
+
+
+def seal_and_compact(layout: Layout) -> None:
+    sealing = pipeline(layout)
+    sealing.step()
+    wishes.ask(layout, Wish("compact"))
+    sealing.step()
+    sealing.housekeeper.step()
 
 
 @pytest.mark.proves("process death", "collector: at any step of sealing and compaction")
@@ -308,22 +262,12 @@ def test_a_crash_at_any_point_loses_nothing_and_repeats_nothing(
     while crashed:
         count += proving.scale(3, 1)
         layout = Layout(tmp_path / f"{count}-{before}")
-        log = LaneLog(layout.log, limit_bytes=LIMIT, segment_bytes=4096)
+        log = lane(layout, segment_bytes=4096)
         write(log, 1, 2)
         write(log, 2, 3, source="app")
         log.append(entry({"batch": [{"type": "zoo"}]}, source="web"), int(NOW))
         log.close()
-        with pytest.MonkeyPatch.context() as patch:
-            crash_at(patch, count, before=before)
-            try:
-                sealing = pipeline(layout)
-                sealing.step()
-                wishes.ask(layout, Wish("compact"))
-                sealing.step()
-                sealing.housekeeper.step()
-                crashed = False
-            except Crash:
-                pass
+        crashed = crashes(seal_and_compact, layout, at=count, before=before)
         # What a reader sees at this very moment is right, too.
         assert seen_in(layout) == ids(1, 2, 2, 3)
         survivor = pipeline(layout)

@@ -7,23 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from collector_kit import NOW, track
+from collector_kit import NOW, entry, track
 from penstock.collector import Filter, open_store
 from penstock.collector.decoding.requests import decode_entry
 from penstock.collector.layout import EVENTS, Layout, day_of
-from penstock.collector.log.lane import LaneLog
 from penstock.collector.store import snapshot
 from penstock.collector.store.catalog import Catalog
 from penstock.collector.store.reader import QueryError
 from penstock.collector.store.tables import EVENT_SCHEMA, table_of, written
 from penstock.errors import ConfigError
-from test_collector_decoding import entry
-from test_collector_sealing import AT_ONCE, LIMIT, NEVER, ids, pipeline, write
+from store_kit import AT_ONCE, NEVER, ids, pipeline, write
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
+    from penstock.collector.log.lane import LaneLog
     from penstock.collector.store.reader import Store
 
 
@@ -31,13 +29,6 @@ if TYPE_CHECKING:
 def layout(request: pytest.FixtureRequest, tmp_path: Path) -> Layout:
     """A store, also at a path that means something to SQL and to globs."""
     return Layout(tmp_path / request.param)
-
-
-@pytest.fixture
-def log(layout: Layout) -> Iterator[LaneLog]:
-    made = LaneLog(layout.log, limit_bytes=LIMIT)
-    yield made
-    made.close()
 
 
 @pytest.fixture

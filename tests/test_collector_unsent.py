@@ -11,10 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from collector_crash import crashes
 from collector_kit import basic, track
-from collector_process import ServedCollector, wait_for
+from collector_process import ServedCollector
 from faults.rules import Always, status
 from faults.sink import FaultSink
+from patience import wait_for
 from penstock.collector import open_store
 from penstock.collector.layout import Layout
 from penstock.collector.store import wishes
@@ -25,7 +27,6 @@ from penstock.journal._dead import CURRENT, DeadLetter, DeadLetters
 from penstock.journal._locks import FileLock
 from penstock.journal._segment import SEGMENT_HEADER_BYTES
 from penstock.journal.disk import DiskJournal
-from test_collector_sealing import Crash, crash_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -252,6 +253,10 @@ def test_a_file_without_the_user_is_not_touched(tmp_path: Path) -> None:
     assert erase(tmp_path, "u-1", unlent).letters == 1
 
 
+def erase_user(root: Path) -> None:
+    erase(root, USER, unlent)
+
+
 @pytest.mark.proves("process death", "collector: at any step of erasing outboxes")
 @pytest.mark.parametrize("before", [True, False])
 def test_a_crash_at_any_point_costs_nobody_an_event(
@@ -266,13 +271,7 @@ def test_a_crash_at_any_point_costs_nobody_an_event(
         fill(journal, *(payload(n, userId=USER if n % 2 else "other") for n in range(6)))
         journal.bury([letter(payload(n, userId=USER if n % 2 else "other")) for n in range(6, 12)])
         journal.close()
-        with pytest.MonkeyPatch.context() as patch:
-            crash_at(patch, count, before=before)
-            try:
-                erase(root, USER, unlent)
-                crashed = False
-            except Crash:
-                pass
+        crashed = crashes(erase_user, root, at=count, before=before)
         proof.record(trials=1, events=12)
         assert {6, 8, 10} <= set(letters_left(root))
         erase(root, USER, unlent)

@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from collector_kit import NOW, track
-from penstock.collector.config import Keeping, Sealing
-from penstock.collector.layout import Layout
-from penstock.collector.log.lane import LaneLog
+import store_kit
+from collector_kit import NOW, entry, track
 from penstock.collector.pages import follower as following
 from penstock.collector.pages import ring as ringing
 from penstock.collector.pages.arrival import Arrival, Wanted
@@ -22,8 +20,7 @@ from penstock.collector.pages.minutes import Minute
 from penstock.collector.pages.ring import Ring
 from penstock.collector.store import recent
 from penstock.collector.store.chores import delete_user
-from penstock.collector.store.pipeline import Pipeline
-from test_collector_decoding import entry
+from store_kit import lane
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,26 +28,19 @@ if TYPE_CHECKING:
 
     from penstock.collector.pages.ring import Seen
 
-LIMIT = 1 << 30
-AT_ONCE = Keeping(sealing=Sealing(seconds=0.0))
 
-
-class Scene:
-    """A log, a pipeline and a follower, one step at a time."""
+class Scene(store_kit.Scene):
+    """With a follower."""
 
     def __init__(self, root: Path) -> None:
-        self.layout = Layout(root)
-        self.log = LaneLog(self.layout.log, limit_bytes=LIMIT)
-        self.pipeline = Pipeline(self.layout, AT_ONCE, clock=lambda: NOW + 10)
-        self.pipeline.start()
+        super().__init__(root)
         self.follower = self.follow()
 
     def follow(self) -> Follower:
-        return Follower(self.layout, clock=lambda: NOW + 10)
+        return Follower(self.layout, clock=self.now)
 
     def write(self, *messages: object, source: str = "web") -> None:
-        self.log.append(entry({"batch": messages}, source=source, count=len(messages)), int(NOW))
-        self.log.sync()
+        self.append(entry({"batch": messages}, source=source, count=len(messages)))
 
     def verdicts(self, follower: Follower | None = None) -> dict[str, str]:
         """``{message id: verdict}`` of what is held; an id that repeats has its last."""
@@ -62,8 +52,7 @@ class Scene:
 def scene(tmp_path: Path) -> Iterator[Scene]:
     made = Scene(tmp_path)
     yield made
-    made.pipeline.close()
-    made.log.close()
+    made.close()
 
 
 def test_an_event_is_seen_before_it_is_sealed_and_judged_after(scene: Scene) -> None:
@@ -155,7 +144,7 @@ def test_a_follower_goes_on_over_lanes_that_end(scene: Scene) -> None:
     scene.log.close()
     scene.pipeline.step(drain=True)
     scene.pipeline.step(drain=True)
-    scene.log = LaneLog(scene.layout.log, limit_bytes=LIMIT)
+    scene.log = lane(scene.layout)
     scene.write(track(2))
     scene.follower.step()
     assert set(scene.verdicts().values()) == {"stored", "received"}
@@ -211,7 +200,7 @@ def test_requests_are_kept_after_they_are_sealed_within_a_bound(scene: Scene) ->
     (kept,) = recent.requests(scene.layout)
     assert json.loads(kept.body)["batch"] == [track(1)]
     assert [*recent.requests_at(scene.layout, kept.request)] == [kept]
-    scene.log = LaneLog(scene.layout.log, limit_bytes=LIMIT)
+    scene.log = lane(scene.layout)
     scene.write(track(2))
     segment = 16 * 1024 * 1024
     recent.keep(scene.layout, 2 * segment)

@@ -22,26 +22,24 @@ import msgspec
 import pytest
 from hypothesis import strategies as st
 
-from collector_kit import NOW, Reply, basic, call, track
+from collector_kit import Reply, basic, call, track
 from collector_process import ServedCollector
 from patience import DEADLINE, wait_for
 from penstock.collector import CollectorConfig, Debugger
 from penstock.collector.config import digest_of
 from penstock.collector.layout import Layout
-from penstock.collector.log.lane import LaneLog
 from penstock.collector.pages.app import Pages
 from penstock.collector.pages.follower import Follower
 from penstock.collector.pages.guard import COOKIE, Guard, Keeper
 from penstock.collector.processes.listeners import listening_beside
 from penstock.collector.trace.masking import masked, masked_text
 from penstock.errors import ConfigError
-from test_collector_decoding import entry
+from store_kit import lane, send
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 TOKEN = "a-token-of-the-tests"
-LIMIT = 1 << 30
 PAGES = ("/", "/event?id=m", "/quarantine", "/sources", "/ledger", "/dead")
 HOST = {"Host": "127.0.0.1:8766"}
 
@@ -70,8 +68,8 @@ class Site:
 
 
 def write(root: Path, *messages: object, **head: Any) -> None:
-    log = LaneLog(Layout(root).log, limit_bytes=LIMIT)
-    log.append(entry({"batch": messages}, count=len(messages), **head), int(NOW))
+    log = lane(Layout(root))
+    send(log, *messages, **head)
     log.close()
 
 
@@ -344,9 +342,9 @@ def test_an_id_that_comes_all_the_time_has_a_story_with_an_end(tmp_path: Path) -
     """The newest of a thousand repetitions, and a word that there are more."""
     for _ in range(10):
         write(tmp_path, *[track(1)] * 10)
-    log = LaneLog(Layout(tmp_path).log, limit_bytes=LIMIT)
+    log = lane(Layout(tmp_path))
     for _ in range(200):
-        log.append(entry({"batch": [track(1)]}), int(NOW))
+        send(log, track(1))
     log.close()
     text = Site(tmp_path).get(f"/event?id={track(1)['messageId']}").body.decode()
     assert "repetitions may be missing" in text

@@ -9,17 +9,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
-from collector_kit import NOW, NOW_TEXT, track, v1_event
+import store_kit
+from collector_kit import NOW, NOW_TEXT, entry, track, v1_event
 from penstock.cli import _output
 from penstock.cli.trace import trace_command
 from penstock.collector import open_store
-from penstock.collector.layout import Layout
-from penstock.collector.log.lane import LaneLog
 from penstock.collector.store import recent
-from penstock.collector.store.pipeline import Pipeline
 from penstock.collector.trace.story import trace
-from test_collector_decoding import entry
-from test_debugger_follower import AT_ONCE, LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,23 +24,12 @@ if TYPE_CHECKING:
     from penstock.collector.trace.tellings import Telling
 
 
-class Scene:
-    """A store that is written and sealed step by step."""
-
-    def __init__(self, root: Path) -> None:
-        self.layout = Layout(root)
-        self.log = LaneLog(self.layout.log, limit_bytes=LIMIT)
-        self.pipeline = Pipeline(self.layout, AT_ONCE, clock=lambda: NOW + 10)
-        self.pipeline.start()
-
-    def write(self, payload: bytes) -> None:
-        self.log.append(payload, int(NOW))
-        self.log.sync()
+class Scene(store_kit.Scene):
+    """And what is told of an event of it."""
 
     def seal(self, *, end_lane: bool = False) -> None:
         if end_lane:
-            self.log.close()
-            self.log = LaneLog(self.layout.log, limit_bytes=LIMIT)
+            self.end_lane()
         for _ in range(2):
             self.pipeline.step(drain=True)
 
@@ -56,8 +41,7 @@ class Scene:
 def scene(tmp_path: Path) -> Iterator[Scene]:
     made = Scene(tmp_path)
     yield made
-    made.pipeline.close()
-    made.log.close()
+    made.close()
 
 
 FORMS: dict[str, tuple[dict[str, str], Any, Any]] = {
@@ -80,7 +64,7 @@ FORMS: dict[str, tuple[dict[str, str], Any, Any]] = {
 def test_a_story_holds_the_item_as_it_came(scene: Scene, form: str) -> None:
     """Before and after it is sealed, in every form that the wires know."""
     head, body, item = FORMS[form]
-    scene.write(entry(body, path="/there", agent="shop/7", **head))
+    scene.append(entry(body, path="/there", agent="shop/7", **head))
     message_id = item.get("messageId") or item["uuid"]
     for stored_in in ("log", "fresh/events/"):
         (told,) = scene.tellings(message_id)
@@ -101,7 +85,7 @@ def test_a_story_holds_the_item_as_it_came(scene: Scene, form: str) -> None:
 def test_an_event_that_came_without_an_id_has_a_story_too(scene: Scene) -> None:
     """By the id it was given, which no request has in it."""
     message = {name: value for name, value in track(1).items() if name != "messageId"}
-    scene.write(entry({"batch": [track(2), message]}))
+    scene.append(entry({"batch": [track(2), message]}))
     scene.seal()
     rows = open_store(scene.layout.root).events()
     (made,) = [row["message_id"] for row in rows if row["user_id"] == "u-1"]
@@ -113,10 +97,10 @@ def test_an_event_that_came_without_an_id_has_a_story_too(scene: Scene) -> None:
 def test_every_time_that_it_came_is_told(scene: Scene) -> None:
     """From two sources, repeated in one, and once as no event."""
     bad = {**track(1), "type": "zoo"}
-    scene.write(entry({"batch": [track(1), track(1)]}))
+    scene.append(entry({"batch": [track(1), track(1)]}))
     scene.seal()
-    scene.write(entry({"batch": [track(1), bad]}, received_at=int(NOW * 1000) + 5))
-    scene.write(entry({"batch": [track(1)]}, source="app", received_at=int(NOW * 1000) + 9))
+    scene.append(entry({"batch": [track(1), bad]}, received_at=int(NOW * 1000) + 5))
+    scene.append(entry({"batch": [track(1)]}, source="app", received_at=int(NOW * 1000) + 9))
     scene.seal()
     told = [(t.source, t.verdict, t.position) for t in scene.tellings(track(1)["messageId"])]
     assert told[0] == ("app", "stored", 0)
@@ -132,7 +116,7 @@ def test_every_time_that_it_came_is_told(scene: Scene) -> None:
 def test_a_story_goes_on_when_its_request_is_gone(scene: Scene) -> None:
     """The row and the quarantined item stay; without them, so does nothing but the request."""
     bad = {**track(2), "type": "zoo", "writeKey": "SECRETSECRET"}
-    scene.write(entry({"batch": [track(1), bad]}))
+    scene.append(entry({"batch": [track(1), bad]}))
     scene.seal()
     recent.keep(scene.layout)
     scene.seal(end_lane=True)
@@ -150,7 +134,7 @@ def test_a_story_goes_on_when_its_request_is_gone(scene: Scene) -> None:
 
 def test_an_event_that_was_stored_and_is_not_any_more_is_gone(scene: Scene) -> None:
     """Its files were deleted; the request is kept for a while."""
-    scene.write(entry({"batch": [track(1)]}))
+    scene.append(entry({"batch": [track(1)]}))
     scene.seal()
     shutil.rmtree(scene.layout.root / "fresh")
     (told,) = scene.tellings(track(1)["messageId"])
@@ -162,14 +146,14 @@ def test_an_event_that_was_stored_and_is_not_any_more_is_gone(scene: Scene) -> N
 )
 def test_nothing_is_told_of_what_nobody_knows(scene: Scene, unknown: str) -> None:
     """Whatever is asked."""
-    scene.write(entry({"batch": [track(1)]}))
+    scene.append(entry({"batch": [track(1)]}))
     story = trace(scene.layout, unknown)
     assert (story.tellings, story.deliveries) == ([], [])
 
 
 def test_looking_ends_in_time(scene: Scene) -> None:
     """What is stored is told all the same, with its request; and that there may be more."""
-    scene.write(entry({"batch": [track(1)]}))
+    scene.append(entry({"batch": [track(1)]}))
     scene.seal()
     story = trace(scene.layout, track(1)["messageId"], patience_s=0)
     assert not story.whole
@@ -184,7 +168,7 @@ def test_a_terminal_shows_a_story_and_obeys_none_of_it(
     evil = "[bold]x[/bold]\x1b[31m\u202e"
     message = track(1, event=evil, userId=evil)
     body = json.dumps({"batch": [message]}, indent=1, ensure_ascii=False).encode()
-    scene.write(entry(body, agent=evil))
+    scene.append(entry(body, agent=evil))
     real = _output.Output.__init__
 
     def on_a_terminal(self: _output.Output, **options: bool) -> None:
