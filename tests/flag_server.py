@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 PROJECT_KEY = "phc_loopback_only"
 SECRET_KEY = "phs_loopback_only"
+#: Nobody polls in the time a test takes.
+NEVER_S = 1000.0
 
 
 def until(condition: Callable[[], object], seconds: float = 10.0) -> None:

@@ -19,15 +19,19 @@ from penstock.destinations import destination_from_url
 from penstock.importing import MessageIds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from faults.sink import FaultSink
+    from penstock.cli._importing import Job
 
 OPTIONS = (
     *("--event", "Order Completed", "--user-column", "customer"),
     *("--timestamp-column", "at", "--set", "currency=USD"),
 )
+
+#: Rows of a large file.
+MANY = 8_000
 
 
 @pytest.fixture
@@ -205,10 +209,11 @@ def test_refused_events_end_the_command_with_an_error(
     assert ended.data["ledger"]["dead"] == {"rejected": 10}
 
 
-def test_a_full_journal_makes_it_wait_for_deliveries(
+@pytest.fixture
+def cramped_job(
     sink: FaultSink, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A journal of a quarter of a MiB carries two MiB of events, and none is dropped."""
+) -> Callable[[float], Job]:
+    """Imports two MiB of events within a time, with a journal of a quarter of a MiB."""
     from penstock.cli import _importing, _sending
     from penstock.cli._output import Output
     from penstock.importing import Plan, Source
@@ -218,49 +223,42 @@ def test_a_full_journal_makes_it_wait_for_deliveries(
 
     monkeypatch.setattr(_importing, "client_config", small)
     monkeypatch.setenv("PENSTOCK_NETWORK", "loopback")
-    count = 8_000
-    file = orders(tmp_path / "orders.csv", count)
-    plan = Plan(event="Order Completed", fields={"user_id": "customer", "timestamp": "at"})
-    wishes = _importing.Wishes(journal=str(tmp_path / "journal"), timeout=30.0)
-    destinations = [destination_from_url(url_of(sink))]
-    report = _importing.Job(Source(file), plan, destinations, wishes, Output(as_json=True)).run()
-    assert report.ledger is not None
-    assert (report.ledger.delivered, report.ledger.dead) == (count, {})
-    assert sink.accepted == wanted_ids(file, count)
-
-
-def test_a_full_journal_and_a_dead_server_end_in_patience(
-    sink: FaultSink, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It stops with what the journal holds, and the next run goes on from there."""
-    from penstock.cli import _importing, _sending
-    from penstock.cli._exit import Exit
-    from penstock.cli._output import Output
-    from penstock.importing import Plan, Source
-
-    def small(journal: str | None, **settings: Any) -> Any:
-        return _sending.client_config(journal, journal_max_bytes=256 * 1024, **settings)
-
-    monkeypatch.setattr(_importing, "client_config", small)
-    monkeypatch.setenv("PENSTOCK_NETWORK", "loopback")
-    count = 8_000
-    file = orders(tmp_path / "orders.csv", count)
+    file = orders(tmp_path / "orders.csv", MANY)
     plan = Plan(event="Order Completed", fields={"user_id": "customer", "timestamp": "at"})
     destinations = [destination_from_url(url_of(sink))]
 
-    def job(timeout: float) -> _importing.Job:
+    def job(timeout: float) -> Job:
         wishes = _importing.Wishes(journal=str(tmp_path / "journal"), timeout=timeout)
         return _importing.Job(Source(file), plan, destinations, wishes, Output(as_json=True))
 
+    return job
+
+
+def test_a_full_journal_makes_it_wait_for_deliveries(
+    cramped_job: Callable[[float], Job], sink: FaultSink, tmp_path: Path
+) -> None:
+    """A journal of a quarter of a MiB carries two MiB of events, and none is dropped."""
+    report = cramped_job(30.0).run()
+    assert report.ledger is not None
+    assert (report.ledger.delivered, report.ledger.dead) == (MANY, {})
+    assert sink.accepted == wanted_ids(tmp_path / "orders.csv", MANY)
+
+
+def test_a_full_journal_and_a_dead_server_end_in_patience(
+    cramped_job: Callable[[float], Job], sink: FaultSink, tmp_path: Path
+) -> None:
+    """It stops with what the journal holds, and the next run goes on from there."""
+    from penstock.cli._exit import Exit
+
     sink.stop()
-    report = job(0.3).run()
+    report = cramped_job(0.3).run()
     assert report.code is Exit.PENDING
     assert report.ledger is not None
-    assert 0 < report.progress.accepted == report.ledger.pending < count
+    assert 0 < report.progress.accepted == report.ledger.pending < MANY
     sink.start()
-    report = job(30.0).run()
+    report = cramped_job(30.0).run()
     assert report.code is Exit.OK
-    assert sink.accepted == wanted_ids(file, count)
+    assert sink.accepted == wanted_ids(tmp_path / "orders.csv", MANY)
     assert sink.duplicates == {}
 
 

@@ -11,6 +11,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
+from clock import Clock
 from collector_kit import NOW, entry, track
 from penstock.collector import Filter, open_store
 from penstock.collector.config import Compaction, Keeping, Retention, Sealing
@@ -31,19 +32,9 @@ DAY = 86_400.0
 EAGER = Compaction(fresh_files=2, files=2, poll=0.001, grace=0.0)
 
 
-class Clock:
-    """A clock to be set."""
-
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(NOW)
 
 
 def started(layout: Layout, clock: Clock, **keeping: object) -> Pipeline:
@@ -200,7 +191,7 @@ def test_the_thread_survives_what_goes_wrong(
     from penstock.collector.store import housekeeping
 
     monkeypatch.setattr(housekeeping, "_RETRY_S", 0.001)
-    follower = started(layout, Clock(), compaction=EAGER)
+    follower = started(layout, Clock(NOW), compaction=EAGER)
     for number in range(2):
         write(log, number)
         follower.step()

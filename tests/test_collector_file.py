@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from cli_host import CliHost
+from clock import Clock
 from penstock import Collector, Dreamdata, PostHog, RudderStack, Segment, Webhook
 from penstock.collector import file
 from penstock.collector.file import BrokenFileError, Settings, parse
@@ -242,13 +243,6 @@ def test_check_config_ends_with_a_code_of_its_own(tmp_path: Path) -> None:
 
 
 # -- reading it again ----------------------------------------------------------------------
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def test_a_file_that_changed_is_read_again(tmp_path: Path) -> None:

@@ -36,6 +36,18 @@ class Job(NamedTuple):
     records: list[Record]
 
 
+def in_flight(lane: Lane, identity: str) -> Iterator[tuple[Hole, list[Record]]]:
+    """What a dead process had handed out; records that cannot be read again are dead."""
+    cursor = lane.cursor(identity)
+    for hole in list(cursor.holes):
+        records = lane.reread(hole)
+        gone = hole.open.difference(record.ordinal for record in records)
+        if gone:
+            cursor.settle(hole, dead={"corrupt": gone})
+        if records:
+            yield hole, records
+
+
 class Process:
     """
     One process; after its death every call does nothing.
@@ -223,14 +235,8 @@ class Process:
                     self._resume(lane, identity)
 
     def _resume(self, lane: Lane, identity: str) -> None:
-        cursor = lane.cursor(identity)
-        for hole in list(cursor.holes):
-            records = lane.reread(hole)
-            gone = hole.open.difference(record.ordinal for record in records)
-            if gone:
-                cursor.settle(hole, dead={"corrupt": gone})
-            if records:
-                self._hand(Job(lane, identity, hole, records))
+        for hole, records in in_flight(lane, identity):
+            self._hand(Job(lane, identity, hole, records))
 
     def take(self, which: int, identity: str, count: int) -> None:
         """Read about a batch."""

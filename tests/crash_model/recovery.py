@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from crash_model import image as images
 from crash_model.oracle import DESTINATIONS
-from crash_model.process import JOURNAL, MAX_BYTES
+from crash_model.process import JOURNAL, MAX_BYTES, in_flight
 from crash_model.taking import taken
 from penstock.journal import inspect
 from penstock.journal.disk import DiskJournal
@@ -119,13 +119,7 @@ def _journal(directory: Path) -> DiskJournal:
 def _batches(lane: Lane, identity: str) -> Iterator[tuple[Hole, list[Record]]]:
     """What was in flight, then everything beyond the head."""
     cursor = lane.cursor(identity)
-    for hole in list(cursor.holes):
-        records = lane.reread(hole)
-        gone = hole.open.difference(record.ordinal for record in records)
-        if gone:
-            cursor.settle(hole, dead={"corrupt": gone})
-        if records:
-            yield hole, records
+    yield from in_flight(lane, identity)
     for _ in range(_LOOKS):
         before = cursor.head
         hole, records = taken(lane, cursor, _BATCH)

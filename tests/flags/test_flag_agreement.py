@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from openfeature import api
 from openfeature.evaluation_context import EvaluationContext
 
-from flag_server import SECRET_KEY, condition, definitions, filter_, flag
+from flag_server import NEVER_S, SECRET_KEY, condition, definitions, filter_, flag
 from penstock import Client, Config, FlagSettings, PostHog, Response
 from penstock.collector.http.flag_answers import answered, read_question
 from penstock.flags import Person, compile_flags, parse_definitions
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from penstock import Request
 
-#: Nobody polls in the time a test takes.
-NEVER_S = 1000.0
 ACTORS = ["u1", "u2", "u3", "a-rather-long-identifier", "ü"]
 FILTERS = st.one_of(
     st.builds(

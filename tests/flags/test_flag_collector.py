@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from collector_process import ServedCollector
-from flag_server import condition, filter_, flag, split
+from flag_server import NEVER_S, condition, filter_, flag, split
 from patience import wait_for
 from penstock import Client, Collector, Config, FlagSettings, PostHog
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from penstock import Destination
 
-#: Nobody polls in the time a test takes.
-NEVER_S = 1000.0
 CONTENT: dict[str, Any] = {
     "flags": [
         flag("everybody", filters={"payloads": {"true": {"cols": 3}}}),

@@ -10,6 +10,7 @@ import pytest
 import penstock
 from faults.rules import Answer, status
 from flag_server import (
+    NEVER_S,
     PROJECT_KEY,
     SECRET_KEY,
     FlagServer,
@@ -29,8 +30,6 @@ from penstock.testing import captured_client
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: Nobody polls in the time a test takes.
-NEVER_S = 1000.0
 #: What PostHog's destination adds to every event.
 ADDED = {
     "$lib",

@@ -18,6 +18,7 @@ import pytest
 import requirement
 from faults.rules import Answer, status
 from flag_server import (
+    NEVER_S,
     PROJECT_KEY,
     SECRET_KEY,
     FlagServer,
@@ -36,9 +37,6 @@ from penstock.testing import FakeClock
 
 if TYPE_CHECKING:
     from penstock.flags.changes import Change
-
-#: Nobody polls in the time a test takes.
-NEVER_S = 1000.0
 
 
 def threads() -> int:

@@ -19,7 +19,7 @@ from openfeature.provider import ProviderStatus
 from openfeature.track import TrackingEventDetails
 
 from faults.rules import Answer, status
-from flag_server import SECRET_KEY, FlagServer, answer, definitions, flag, record, until
+from flag_server import NEVER_S, SECRET_KEY, FlagServer, answer, definitions, flag, record, until
 from penstock.flags.openfeature import PenstockProvider
 
 if TYPE_CHECKING:
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
     from penstock import Client
 
-#: Nobody polls in the time a test takes.
-NEVER_S = 1000.0
 USER = EvaluationContext("u1")
 
 

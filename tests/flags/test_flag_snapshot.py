@@ -13,6 +13,7 @@ import trio
 import penstock
 from faults.rules import Answer, status
 from flag_server import (
+    NEVER_S,
     SECRET_KEY,
     FlagServer,
     answer,
@@ -23,9 +24,6 @@ from flag_server import (
     record,
 )
 from penstock import Client, FieldError
-
-#: Nobody polls in the time a test takes.
-NEVER_S = 1000.0
 
 
 def told(provider: FlagServer, client: Client) -> list[tuple[str, Any]]:

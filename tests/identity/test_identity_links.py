@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clock import Clock
 from penstock import ConfigError, MissingExtraError
 from penstock.identity import CrossDomainLinker
 from penstock.identity.links import local_url, parameter_of, without_parameter
@@ -21,17 +22,9 @@ AGENT = "Browser/1"
 URL = "https://other.example/landing?a=1&b=%20x#part"
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_772_360_431.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1_772_360_431.0)
 
 
 @pytest.fixture

@@ -41,6 +41,14 @@ def counted(life: Finished) -> dict[str, int]:
     return dead
 
 
+def live_through(world: World, proof: Proof, *trouble: str, relief: str) -> Finished:
+    """A trouble costs only events that come while it lasts, each told; after *relief* none."""
+    life = world.play("segment", *trouble, relief, "wait:0.3", "track:100", "close:30")
+    reckon(world, life, proof=proof, reasons={"queue_full"})
+    assert set(world.noted[-100:]) <= world.sink.accepted
+    return life
+
+
 # -- the disk ----------------------------------------------------------------------------------
 
 
@@ -51,12 +59,8 @@ def test_a_disk_that_fills_up_costs_only_what_comes_after(
 ) -> None:
     """No bytes or no inodes: ``dead(queue_full)``, told and counted; with room all goes on."""
     world = make_world(disk_mib=8)
-    life = world.play(
-        "segment",
-        *("track:100", cause, f"track:{MANY}", "flush:30"),
-        *("clean_disk", "wait:0.3", "track:100", "close:30"),
-    )
-    reckon(world, life, proof=proof, reasons={"queue_full"})
+    steps = ("track:100", cause, f"track:{MANY}", "flush:30")
+    life = live_through(world, proof, *steps, relief="clean_disk")
     assert life.output.count(FULL) == 1
     died = counted(life)["queue_full"]
     assert 0 < died < MANY
@@ -148,12 +152,8 @@ def test_a_directory_that_becomes_read_only_costs_what_comes_after(
     """As a full disk does; what was taken is delivered although nothing can be deleted."""
     world = make_world(disk_mib=16)
     world.unprivileged = True
-    life = world.play(
-        "segment",
-        *("track:100", "lock_journal", f"track:{MANY}", "flush:30"),
-        *("unlock_journal", "wait:0.3", "track:100", "close:30"),
-    )
-    reckon(world, life, proof=proof, reasons={"queue_full"})
+    steps = ("track:100", "lock_journal", f"track:{MANY}", "flush:30")
+    life = live_through(world, proof, *steps, relief="unlock_journal")
     assert life.output.count(FULL) == 1
     assert 0 < counted(life)["queue_full"] < MANY
 
@@ -225,14 +225,9 @@ def test_a_host_without_descriptors_is_told_and_goes_on(
 ) -> None:
     """Neither a file nor a connection can be opened for a while; then both can."""
     world = make_world()
-    life = world.play(
-        "segment",
-        *(f"track:{before}", "take_descriptors", f"track:{MANY}", "flush:1"),
-        *("give_descriptors", "wait:0.3", "track:100", "close:30"),
-    )
-    reckon(world, life, proof=proof, reasons={"queue_full"})
+    steps = (f"track:{before}", "take_descriptors", f"track:{MANY}", "flush:1")
+    life = live_through(world, proof, *steps, relief="give_descriptors")
     assert (FULL if before else IN_MEMORY) in life.output
-    assert set(world.noted[-100:]) <= world.sink.accepted
 
 
 @pytest.mark.proves("faults of the machine", "no descriptors")
@@ -292,14 +287,9 @@ def test_without_memory_for_a_segment_the_overflow_policy_decides(
 ) -> None:
     """900 KiB of address space are left: ``dead(queue_full)``, and no `MemoryError`."""
     world = make_world()
-    life = world.play(
-        "segment",
-        *(f"track:{before}", "settle:30", "limit_memory:900", f"track:{MANY}"),
-        *("free_memory", "wait:0.3", "track:100", "close:30"),
-    )
-    reckon(world, life, proof=proof, reasons={"queue_full"})
+    steps = (f"track:{before}", "settle:30", "limit_memory:900", f"track:{MANY}")
+    life = live_through(world, proof, *steps, relief="free_memory")
     assert life.output.count(FULL) == 1
-    assert set(world.noted[-100:]) <= world.sink.accepted
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 
-from common import open_client, report, track
+from common import live_as_child, open_client, report, track
 
 workers, count = int(sys.argv[1]), int(sys.argv[2])
 client = open_client()
@@ -20,10 +20,7 @@ pids = []
 for _ in range(workers):
     worker = os.fork()
     if worker == 0:
-        track(client, count)
-        client.close(timeout=5)
-        report(client)
-        os._exit(0)
+        live_as_child(client, count, 5)
     pids.append(worker)
 codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
 client.close(timeout=5)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from penstock import Client, Config, PostHog, Segment
 
@@ -67,6 +67,14 @@ def tell(kind: str, value: Any) -> None:
 def report(client: Client) -> None:
     """Tell the client's ledger."""
     tell("ledger", client.ledger().to_dict())
+
+
+def live_as_child(client: Client, count: int, timeout: float) -> NoReturn:
+    """What a forked process does in its short life: track, close within *timeout* s, tell."""
+    track(client, count)
+    client.close(timeout=timeout)
+    report(client)
+    os._exit(0)
 
 
 def resident_kib(field: str) -> int:

@@ -11,7 +11,7 @@ import os
 import sys
 import time
 
-from common import open_client, report, track
+from common import live_as_child, open_client, report, track
 
 children, count = int(sys.argv[1]), int(sys.argv[2])
 client = open_client()
@@ -20,10 +20,7 @@ pids = []
 for _ in range(children):
     child = os.fork()
     if child == 0:
-        track(client, count)
-        client.close(timeout=10)
-        report(client)
-        os._exit(0)
+        live_as_child(client, count, 10)
     pids.append(child)
     time.sleep(0.003)  # spreads the forks over the sender's start: the moment under test
 for pid in pids:

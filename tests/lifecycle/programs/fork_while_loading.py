@@ -4,27 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
-import time
 
-from penstock import _fork
-
-held = threading.Event()
+from slow_loading import start_loading
 
 
 def load() -> None:
-    """What `Sender.load` does."""
-    with _fork.loading():
-        held.set()
-        time.sleep(0.2)  # until the fork waits for us: nothing else can be seen of it
-        import logging
+    import logging
 
-        logging.getLogger("x")
+    logging.getLogger("x")
 
 
-thread = threading.Thread(target=load)
-thread.start()
-held.wait()
+thread = start_loading(load)
 assert "logging" not in sys.modules
 child = os.fork()
 

@@ -8,30 +8,16 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 import time
 
 from common import tell
-
-from penstock import _fork
+from slow_loading import start_loading
 
 assert "logging" not in sys.modules
 import logging  # noqa: E402 - after penstock, that is what this is about
 
-held = threading.Event()
-
-
-def load() -> None:
-    """What `Sender.load` does: urllib3 asks for loggers as it is imported."""
-    with _fork.loading():
-        held.set()
-        time.sleep(0.2)  # until the fork waits for us: nothing else can be seen of it
-        logging.getLogger("x")
-
-
-thread = threading.Thread(target=load)
-thread.start()
-held.wait()
+# urllib3 asks for loggers as it is imported.
+thread = start_loading(lambda: logging.getLogger("x"))
 began = time.monotonic()
 child = os.fork()
 logging.getLogger("y")

@@ -16,7 +16,7 @@ import os  # noqa: E402
 import sys  # noqa: E402
 
 import gevent  # noqa: E402
-from common import open_client, report, track  # noqa: E402
+from common import live_as_child, open_client, report, track  # noqa: E402
 
 children, count, step_s = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
 client = open_client(interval=0.01)
@@ -27,10 +27,7 @@ for number in range(children):
     child = os.fork()
     if child == 0:
         gevent.sleep(0.05)  # turns for the parent's greenlets are the subject
-        track(client, count)
-        client.close(timeout=20)
-        report(client)
-        os._exit(0)
+        live_as_child(client, count, 20)
     pids.append(child)
 for pid in pids:
     os.waitpid(pid, 0)
