@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import sys
 import threading
@@ -16,7 +17,10 @@ from raising import raised
 from penstock import ErrorTracking, PostHog
 from penstock.error_tracking import ExceptionOptions
 from penstock.error_tracking.logging_handler import ExceptionLogHandler
+from penstock.error_tracking.steps import MAX_BYTES, current_steps
+from penstock.error_tracking.text import clean
 from penstock.testing import MemoryClient
+from penstock.values import encode
 from strategies import METHODS, PROPERTIES, RAISED, _raiser, anything
 
 NAMES = sorted(ExceptionOptions.__annotations__)
@@ -24,6 +28,13 @@ CLIENT = MemoryClient(
     PostHog("phc"), error_tracking=ErrorTracking(local_variables=True, rate_limit=False)
 )
 HANDLER = ExceptionLogHandler(CLIENT, logging.DEBUG, capture_extra=True)
+#: What every record of a program's loggers has.
+HEARD = {"name": "shop", "levelno": logging.ERROR, "msg": "x"}
+#: What the handler decides by whether it is for it.
+DECIDING = {"name", "levelno", "threadName"}
+#: Kept: the handler tells records apart by where they are in memory.
+RECORDS: list[logging.LogRecord] = []
+NUMBERS = itertools.count()
 
 
 @st.composite
@@ -68,22 +79,30 @@ def test_a_hostile_exception_is_captured(error: Any, cause: Any) -> None:
 @given(st.dictionaries(st.sampled_from(NAMES), anything))
 def test_any_options_are_taken(options: dict[str, Any]) -> None:
     """The error itself is not lost over them."""
-    CLIENT.capture_exception(ValueError("x"), **options)
+    assert CLIENT.capture_exception(ValueError("x"), **options) is not None
 
 
 @settings(max_examples=200)
 @given(st.dictionaries(st.sampled_from(sorted(vars(logging.makeLogRecord({})))), anything))
 def test_any_record_is_handled(attributes: dict[str, Any]) -> None:
-    """Whoever made it."""
-    record = logging.makeLogRecord({"levelno": logging.ERROR, "msg": "x"})
+    """Whoever made it; and captured, unless it is what decides whether to that is odd."""
+    record = logging.makeLogRecord(HEARD)
     vars(record).update(attributes)
+    before = len(CLIENT.events)
     HANDLER.emit(record)
+    captured = len(CLIENT.events) - before
+    assert captured == 1 or (captured == 0 and attributes.keys() & DECIDING)
+    RECORDS.append(record)
 
 
 @given(st.dictionaries(st.text(max_size=5), anything))
 def test_any_fields_are_handled(extra: dict[str, Any]) -> None:
-    """What ``extra=`` may give."""
-    HANDLER.emit(logging.makeLogRecord({**extra, "levelno": logging.ERROR, "msg": "x"}))
+    """What ``extra=`` may give: the record is captured all the same."""
+    record = logging.makeLogRecord({**extra, **HEARD})
+    before = len(CLIENT.events)
+    HANDLER.emit(record)
+    assert len(CLIENT.events) == before + 1
+    RECORDS.append(record)
 
 
 @given(anything, anything, anything)
@@ -108,6 +127,9 @@ def test_hooks_pass_on_what_they_get(kind: Any, value: Any, trace: Any) -> None:
 
 @given(st.text(max_size=8), st.dictionaries(st.text(max_size=5), anything, max_size=3))
 def test_any_step_is_remembered(message: str, properties: dict[str, Any]) -> None:
-    """Or forgotten, if it cannot be told."""
+    """Or forgotten, if its facts are too large to be told."""
     names = {name: value for name, value in properties.items() if name != "message"}
-    CLIENT.add_step(message, **names)
+    said = f"{next(NUMBERS)} {message}"
+    CLIENT.add_step(said, **names)
+    remembered = [step["message"] for step in current_steps(1 << 20)]
+    assert clean(said, 100) in remembered[-1:] or len(encode(names)) > MAX_BYTES - 200
