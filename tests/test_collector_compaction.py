@@ -101,6 +101,7 @@ def test_merged_files_stay_a_while_and_do_not_count(
         follower.step()
     seen = [file.path for file in Catalog(layout).files(EVENTS)]
     follower.housekeeper.step()
+    assert len(seen) == 2
     assert all(path.exists() for path in seen)
     assert open_store(layout.root).count() == 2
     clock.now += 31

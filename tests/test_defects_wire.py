@@ -83,6 +83,7 @@ def test_the_default_context_is_merged_under_the_callers(desk: Desk) -> None:
     ):
         client.track("u", "E", context={"locale": "fr"})
         client.flush(timeout=10)
+    assert len(desk.sink.events) == 2
     for event in desk.sink.events:
         assert event["context"]["locale"] == "fr"
         assert event["context"]["app"] == {"name": "shop"}

@@ -203,6 +203,7 @@ def test_a_device_is_never_put_beside_somebody_else(
     with client.request_context(user_id=visitor, anonymous_id="device-1"):
         client.track(given, "a")
         client.identify(given, {"plan": "pro"})
+    assert len(client.events) == 2
     for event in client.events:
         assert (event.user_id, event.anonymous_id) == (given, device)
 

@@ -199,6 +199,7 @@ def test_absolute_paths_can_be_left_out(make_errors: Callable[..., Errors]) -> N
     """They name users' homes."""
     errors = make_errors(abs_paths=False)
     errors.capture(raised(ValueError("x")))
+    assert errors.frames
     assert all("abs_path" not in frame for frame in errors.frames)
 
 
@@ -206,6 +207,7 @@ def test_source_can_be_left_out(make_errors: Callable[..., Errors]) -> None:
     """It is somebody's property."""
     errors = make_errors(source_context=False)
     errors.capture(raised(ValueError("x")))
+    assert errors.frames
     assert all("context_line" not in frame for frame in errors.frames)
 
 

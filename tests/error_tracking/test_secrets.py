@@ -285,6 +285,7 @@ def test_any_variables_can_be_shown(values: dict[str, Any]) -> None:
 def test_variables_are_off_unless_asked_for(errors: Errors) -> None:
     """They are the likeliest place for what must not leave the host."""
     errors.capture(raised(lambda: fall(2, total=3)))
+    assert errors.frames
     assert all("code_variables" not in frame for frame in errors.frames)
 
 

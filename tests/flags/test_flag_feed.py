@@ -449,6 +449,7 @@ def test_a_client_that_is_dropped_ends_its_poller(provider: FlagServer) -> None:
 
     provider.definitions = definitions(flag("f"))
     client = local(provider)
+    assert threads() == 1
     del client
     gc.collect()
     until(lambda: threads() == 0)

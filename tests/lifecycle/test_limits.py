@@ -78,6 +78,7 @@ def test_flush_and_close_return_by_their_deadline(host: Host, proof: Proof) -> N
         assert finished.returncode == 0, finished.output
         host.assert_balanced(finished)
         flushes = finished.lines("flush")
+        assert len(flushes) == 3
         assert all(pending >= 1000 for _, _, pending in flushes)
         calls = [(timeout, took) for timeout, took, _ in flushes]
         calls.append(finished.told("close"))

@@ -115,6 +115,7 @@ def test_ten_thousand_clients_leave_nothing(host: Host, tally: Tally, proof: pro
     tracked = finished.told("tracked")
     proof.record(trials=count, events=tracked, lost=tracked - tally.events)
     assert tracked == tally.events
+    assert len(finished.lines("settled")) == len(held["at"])
     assert all(finished.lines("settled"))
     growth = slope(held["at"], held["memory_kib"]) * 1024  # bytes a client
     assert growth <= proving.scale(2_048, 100), held["memory_kib"]
