@@ -170,7 +170,8 @@ def test_nothing_heavy_loads_before_the_first_send() -> None:
     """A client that has captured an event has not imported an HTTP library or TLS."""
     found = new_modules(
         "from penstock import Client, Config, Segment\n"
-        "client = Client(Segment('KEY'), config=Config(journal=None))"
+        "client = Client(Segment('KEY'), config=Config(journal=None, interval=60.0))\n"
+        "assert client.track('u1', 'e')"
     )
     assert not found.keys() & {"urllib3", "ssl", "http.client", "asyncio"}
 

@@ -533,9 +533,11 @@ def test_a_lane_being_removed_is_nobodys(tmp_path: Path, monkeypatch: pytest.Mon
     import penstock.journal.disk as module
 
     found: list[object] = []
+    removed: list[Path] = []
     real = module.shutil.rmtree
 
     def removing(path: Path, **options: Any) -> None:
+        removed.append(path)
         (path / "lock").unlink(missing_ok=True)
         monkeypatch.undo()
         found.extend(other.adopt())
@@ -543,6 +545,7 @@ def test_a_lane_being_removed_is_nobodys(tmp_path: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(module.shutil, "rmtree", removing)
     owner.close()
+    assert removed
     assert found == []
 
 

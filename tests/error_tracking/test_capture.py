@@ -689,6 +689,8 @@ def test_a_client_that_does_nothing_captures_nothing() -> None:
     closed.close()
     assert closed.capture_exception(ValueError("x")) is None
     closed.add_step("still no error")
+    keyless = Client(PostHog(""), config=Config(journal=None))
+    assert keyless.capture_exception(ValueError("x")) is None
 
 
 def test_a_disabled_client_leaves_the_error_alone() -> None:

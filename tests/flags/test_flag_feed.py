@@ -7,6 +7,7 @@ import os
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import warnings
@@ -694,11 +695,18 @@ def test_a_disk_that_refuses_is_only_told(
         assert client.flags.get("f", "u1").source == "local"
 
 
-def test_a_journal_in_memory_writes_no_file(provider: FlagServer, tmp_path: Path) -> None:
-    """Nothing of the client touches the disk."""
+def test_a_journal_in_memory_writes_no_file(
+    provider: FlagServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of the client touches the disk, wherever it might."""
+    for name in ("PENSTOCK_JOURNAL", "XDG_STATE_HOME", "XDG_CACHE_HOME", "HOME", "TMPDIR"):
+        monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)  # it is kept for those who asked before
+    monkeypatch.chdir(tmp_path)
     provider.definitions = definitions(flag("f"))
     with local(provider):
         assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 # -- secrets and settings ----------------------------------------------------------------------
