@@ -17,5 +17,5 @@ def wait_for(condition: Callable[[], Any], what: str, seconds: float = DEADLINE)
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < deadline, f"waited in vain for {what}"
-        time.sleep(0.005)  # between two looks, with a deadline
+        time.sleep(0.01)  # between two looks, with a deadline
     return found
