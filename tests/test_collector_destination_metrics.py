@@ -83,7 +83,7 @@ def parsed(text: str) -> Numbers:
 
 def numbers(collector: ServedCollector) -> Numbers:
     status_, text = collector.get("/metrics")
-    assert status_ == 200
+    assert status_ == 200, text
     return parsed(text)
 
 
