@@ -10,6 +10,13 @@ if TYPE_CHECKING:
 #: ``(how the names of the bars begin, why)``
 _REASONS = (
     (
+        ("durable capture, full event, p99",),
+        (
+            "It is about the bar, on which side depends on the hour: one call in 250 wakes the "
+            "worker, and some of the others wait for the interpreter, as below."
+        ),
+    ),
+    (
         ("durable capture, slowest call",),
         (
             "A few calls in a million wait for the interpreter: a sender may keep it for the "
@@ -29,10 +36,25 @@ _REASONS = (
         ("CPU ", "delivered per second"),
         (
             "Capture and delivery share one interpreter, and each has to wait for the other: "
-            "alone, delivery takes 3.6 s per million and 270,000 events/s (`hot.py delivery`), "
-            "and capture 190,000 events/s (`hot.py capture`). Building the events is counted "
-            "too, see null. The figure moves with the machine: one commit took 7.7 s and 9.7 s "
-            "on it within a day."
+            "alone, delivery takes 3.5 s per million and 300,000 events/s (`hot.py delivery`), "
+            "and capture 180,000 events/s (`hot.py capture`). Building the events is counted "
+            "too, see null. The figure moves with the machine: one commit took 7.3 s and 10.3 s "
+            "on it within two hours."
+        ),
+    ),
+    (
+        ("slowdown of a busy loop",),
+        (
+            "Where the machine's processors are shared, stretches with and without tracking "
+            "differ by more than the bar, in either direction: see least and most. The calls "
+            "themselves are the column in track()."
+        ),
+    ),
+    (
+        ("exit, server dead",),
+        (
+            "2.00 s of it are the exit timeout, by which the client stops trying; the rest is the "
+            "interpreter's own end."
         ),
     ),
     (
