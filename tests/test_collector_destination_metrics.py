@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -244,6 +245,10 @@ def test_an_outbox_that_nobody_delivers_is_recounted(tmp_path: Path) -> None:
     told = outbox.told()
     assert told.ledger == DestinationLedger(accepted=3, pending=3)
     assert told.oldest == 50
+    (lane,) = outbox.teller._recounted
+    shutil.rmtree(lane)
+    outbox.told()
+    assert outbox.teller._recounted == {}, "what is gone is not kept in mind"
 
 
 def test_a_lane_that_cannot_be_read_hides_no_other(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ are in memory: nothing is read but the first event that waits. A lane that is no
 adopted this moment, belongs to a destination that is not configured any more, or to somebody who
 drains it by hand; it is recounted as `penstock ledger` does it, and seldom.
 
-Sums of all time never go back: a lane that is removed left its account in a file first.
+Sums of all time do not go back when a lane is removed: it left its account in a file first. Only
+erasing a user's events can take one back (`penstock.collector.store.unsent`).
 """
 
 from __future__ import annotations
@@ -97,6 +98,8 @@ class Teller:
             self._file = StandingsFile(self._layout.standings)
         self._file.tell(self._told)
         self._foreign = {path: at for path, at in self._foreign.items() if path.exists()}
+        recounted = self._recounted.items()
+        self._recounted = {path: found for path, found in recounted if path in self._foreign}
 
     def _outbox(self, journal: Path, live: Live) -> dict[str, Standing]:
         # In this order: what is retired between the two is in the file, and counts from there.
