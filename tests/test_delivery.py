@@ -402,7 +402,7 @@ def test_a_stopped_worker_leaves_its_lanes_to_the_close(tmp_path: Any) -> None:
     (lane,) = journal.adopt()
     worker._attach(lane, adopted=True)
     worker._next_adoption = float("inf")
-    while worker._send_one(worker._pumps[0]):
+    while worker._crews[0].send_one():
         pass
     worker._stop()
     worker._look()

@@ -3,10 +3,8 @@ The worker: the threads of one client, and everything that has to do with their 
 
 Threads. None until the first event. Then one *worker*, which wakes up once an interval (or when
 an append completes a batch), makes what was captured due, and keeps house: spare segments,
-dead processes' lanes, fsync, deletion of what all destinations have. *Senders* make the
-requests; each takes job after job of one pump and goes away when there were none for a while.
-A pump gets a second sender only when its destination is slow to answer: on a fast one more
-threads only fight for the interpreter.
+dead processes' lanes, fsync, deletion of what all destinations have. The requests are made by
+the pumps' crews of senders (`penstock.delivery._crew`).
 
 Waking. The appending thread puts one item into a `SimpleQueue`, which cannot block it, and only
 when a batch is complete and the worker said it would sleep. Otherwise the worker's timer finds
@@ -34,6 +32,7 @@ from typing import TYPE_CHECKING
 from penstock._log import ERROR, WARNING
 from penstock._runtimes import before_the_end, forks_unseen, stays_behind
 from penstock.delivery import _live
+from penstock.delivery._crew import Crew
 from penstock.delivery._sender import CLOSED
 
 if TYPE_CHECKING:
@@ -47,14 +46,10 @@ if TYPE_CHECKING:
     from penstock.journal.lane import Lane
     from penstock.journal.memory import MemoryJournal
 
-#: Seconds a sender without work stays around.
-SENDER_IDLE_S = 10.0
 #: Seconds between two looks for dead processes' lanes.
 ADOPT_EVERY_S = 30.0
 #: Seconds between two tries to start a worker that the machine had no thread for.
 RESTART_EVERY_S = 0.25
-#: Seconds an answer may take before a pump with more to do gets another sender.
-SLOW_ANSWER_S = 0.01
 #: Longest nap while something is due and nobody can take it yet.
 BUSY_TICK_S = 0.1
 #: Intervals shorter than this make no timer: each event wakes the worker instead.
@@ -100,13 +95,10 @@ class Worker:
         self._log = log
         self._interval = interval
         self._fsync_interval = fsync_interval
-        self._crew = dict.fromkeys(pumps, 0)
-        self._idle = dict.fromkeys(pumps, 0)
+        self._crews = [Crew(pump, sender, log) for pump in pumps]
         self._equip()
         self._thread: threading.Thread | None = None
-        self._threadless = False
         self._next_start = 0.0
-        self._alone = False
         #: Whether this is the client of a uWSGI master: its workers deliver what it captured.
         self.held_back = False
         self._stopping = False
@@ -120,10 +112,9 @@ class Worker:
     def _equip(self) -> None:
         """Make what threads wait on."""
         self._mailbox: queue.SimpleQueue[None] = queue.SimpleQueue()
-        self._inboxes: dict[Pump, queue.SimpleQueue[None]] = {
-            pump: queue.SimpleQueue() for pump in self._pumps
-        }
         self._lock, self._progress = threading.RLock(), threading.Event()
+        for crew in self._crews:
+            crew.equip(self._progress, self._mailbox)
 
     # -- waking ----------------------------------------------------------------------------
 
@@ -171,7 +162,7 @@ class Worker:
         while not self._stopping:
             try:
                 self._look()
-                if self._alone:
+                if any(crew.stranded for crew in self._crews):
                     self._send_all()
                 if self._orphaned and self._is_over():
                     self.close(0.0)
@@ -191,8 +182,8 @@ class Worker:
             self._next_due = now + self._interval
             for pump in self._pumps:
                 pump.make_due()
-        for pump in self._pumps:
-            self._engage(pump)
+        for crew in self._crews:
+            crew.engage()
 
     def _sleep(self) -> None:
         nap = max(SHORTEST_NAP_S, self._next_due - self._clock.monotonic())
@@ -201,7 +192,7 @@ class Worker:
         if not self._has_work():
             self._arm()
         if self._has_work():  # possibly since we armed: that append did not wake us
-            idle = self._is_staffed() or self._threadless
+            idle = self._is_staffed() or self._lacks_threads()
             nap = min(nap, BUSY_TICK_S if idle else SHORTEST_NAP_S)
         elif self._interval < SHORTEST_NAP_S:
             nap = BUSY_TICK_S
@@ -213,9 +204,11 @@ class Worker:
 
     def _is_staffed(self) -> bool:
         """Whether every pump with work has somebody at it: then there is nothing to hurry for."""
-        busy = [pump for pump in self._pumps if pump.has_work()]
-        with self._lock:
-            return all(self._crew[pump] > self._idle[pump] for pump in busy)
+        return all(crew.is_at_work() for crew in self._crews if crew.pump.has_work())
+
+    def _lacks_threads(self) -> bool:
+        """Whether a pump has work and the machine had no thread for it."""
+        return any(crew.threadless and crew.pump.has_work() for crew in self._crews)
 
     def _arm(self) -> None:
         """
@@ -282,98 +275,6 @@ class Worker:
             self._attached.discard(lane)
             self.journal.retire(lane)
 
-    # -- senders ---------------------------------------------------------------------------
-
-    def _engage(self, pump: Pump) -> None:
-        """Give *pump* a sender if it has work and nobody who will take it soon."""
-        if not pump.has_work():
-            return
-        with self._lock:
-            if self._idle[pump]:
-                self._inboxes[pump].put(None)
-                return
-            crew = self._crew[pump]
-            slow = pump.latency_s > SLOW_ANSWER_S or pump.slow_since(SLOW_ANSWER_S)
-            if (slow or not crew) and crew < pump.settings.concurrency and not self._stopping:
-                self._hire(pump)
-
-    def _hire(self, pump: Pump) -> None:
-        if type(self._mailbox) is not queue.SimpleQueue:
-            # gevent patched while our thread was alive: a greenlet in it would never get a turn.
-            self._alone = True
-            self._mailbox.put(None)
-            return
-        thread = threading.Thread(
-            target=self._serve, args=(pump,), name="penstock-sender", daemon=True
-        )
-        self._crew[pump] += 1
-        try:
-            thread.start()
-        except RuntimeError:  # late in the interpreter's exit, or the machine has no more
-            self._crew[pump] -= 1
-            self._threadless = True
-        else:
-            self._threadless = False
-
-    def _serve(self, pump: Pump) -> None:
-        """Send job after job until there was none for a while."""
-        try:
-            self._sender.load(pump)
-            while self._work(pump):
-                pass
-        finally:
-            with self._lock:
-                self._crew[pump] -= 1
-            threading.current_thread()  # see _run
-
-    def _work(self, pump: Pump) -> bool:
-        """Do what there is to do, then wait; False when the sender should go."""
-        while self._send_one(pump):
-            pass
-        wait = pump.wait_s()
-        with self._lock:
-            if self._stopping:
-                return False
-            self._idle[pump] += 1
-        try:
-            self._inboxes[pump].get(timeout=SENDER_IDLE_S if wait is None else wait)
-        except queue.Empty:
-            return wait is not None or pump.has_work()
-        finally:
-            with self._lock:
-                self._idle[pump] -= 1
-        return not self._stopping
-
-    def _send_all(self, until: float = float("inf")) -> None:
-        """Without senders: one request after the other, until there is no more or it is *until*."""
-        for pump in self._pumps:
-            self._sender.load(pump)
-            while not self._stopping and self._clock.monotonic() < until and self._send_one(pump):
-                pass
-
-    def _send_one(self, pump: Pump) -> bool:
-        """Take a job and send it; False when there is none now."""
-        job = None
-        try:
-            job = pump.take()
-            for told in pump.untold():
-                self._sender.tell(pump, told)
-            if job is None:
-                return False
-            if pump.latency_s > SLOW_ANSWER_S:
-                self._engage(pump)
-            self._sender.send(pump, job)
-            if not pump.closed:
-                job.origin.lane.reclaim()
-        except Exception as error:  # noqa: BLE001 - see _run
-            self._log.say(ERROR, "sender", "a sender failed: %s", type(error).__name__)
-            if job is not None:
-                pump.put_back(job)
-            return False
-        finally:
-            self._progress.set()
-        return True
-
     # -- flush and close -------------------------------------------------------------------
 
     def begin_flush(self) -> list[tuple[Lane, int]]:
@@ -392,8 +293,8 @@ class Worker:
     def nudge(self) -> None:
         """See that every pump with work has a sender."""
         if self._thread is not None:
-            for pump in self._pumps:
-                self._engage(pump)
+            for crew in self._crews:
+                crew.engage()
 
     def is_flushed(self, goals: Sequence[tuple[Lane, int]]) -> bool:
         """Whether all of *goals* is settled for every destination."""
@@ -415,7 +316,7 @@ class Worker:
             left = deadline - self._clock.monotonic()
             if left <= 0:
                 return False
-            if self._thread is None or self._threadless:
+            if self._thread is None or self._lacks_threads():
                 self._deliver_here(deadline)
             self.nudge()
             self._progress.clear()
@@ -429,6 +330,13 @@ class Worker:
         self._sender.deadline = deadline if before is None else min(before, deadline)
         self._send_all(deadline)
         self._sender.deadline = before
+
+    def _send_all(self, until: float = float("inf")) -> None:
+        """Without senders: one request after the other, until there is no more or it is *until*."""
+        for crew in self._crews:
+            crew.load()
+            while not self._stopping and self._clock.monotonic() < until and crew.send_one():
+                pass
 
     def close(self, timeout: float) -> bool:
         """
@@ -473,16 +381,15 @@ class Worker:
         with self._lock:
             self._stopping = True
         self._mailbox.put(None)
-        for pump, inbox in self._inboxes.items():
-            for _ in range(self._crew[pump]):
-                inbox.put(None)
+        for crew in self._crews:
+            crew.stop()
         _live.dismiss(self)
 
     def abandon(self) -> None:
         """In a forked child: the parent's greenlets, which gevent lets go on here, are to stop."""
         self._stopping = True
-        for pump in self._pumps:
-            pump.abandon()
+        for crew in self._crews:
+            crew.abandon()
 
     def is_idle(self) -> bool:
         """Whether there is nothing to deliver, from this process or from dead ones."""
