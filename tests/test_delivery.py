@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -426,8 +427,15 @@ def test_old_events_expire_by_capture_not_by_timestamp(open_client: Any) -> None
     )
     client.track("u1", "e")
     client.flush(0.1)
+    clock.ahead = 60.0
+    client.track("u1", "e")
+    client.flush(0.1)
+    assert client.ledger().pending == 2
+    clock.ahead = 120.0
+    ledger = client.flush(0.5)
+    assert (ledger.dead, ledger.pending) == ({"expired": 1}, 1)
     clock.ahead = 200.0
-    assert client.flush(2).dead == {"expired": 1}
+    assert client.flush(2).dead == {"expired": 2}
 
 
 class _Clock:
@@ -525,6 +533,33 @@ def test_a_slow_server_gets_requests_side_by_side(open_client: Any) -> None:
         client.track("u1", "e")
     assert client.flush().delivered == 50
     assert most[0] == 3
+
+
+@pytest.mark.parametrize(
+    ("waited_s", "senders"),
+    [
+        pytest.param(0.001, 1, id="a quick server"),
+        pytest.param(0.02, 3, id="a slow server"),
+        pytest.param(None, 3, id="the transport cannot tell"),
+    ],
+)
+def test_what_the_program_takes_is_no_reason_for_more_requests_side_by_side(
+    open_client: Any, monkeypatch: Any, waited_s: float | None, senders: int
+) -> None:
+    """A sender that waits for the interpreter would have more to wait for."""
+    monkeypatch.setattr("penstock.delivery._crew.OVERDUE_S", 60.0)
+    used = set()
+
+    def answer(_request: Request) -> Response:
+        used.add(threading.get_ident())
+        time.sleep(0.02)  # the exchange, not the server
+        return Response(200, {}, b"", waited_s)
+
+    client = open_client(transport=MemoryTransport(answer), batch_size=1, concurrency=3)
+    for _ in range(60):
+        client.track("u1", "e")
+    assert client.flush().delivered == 60
+    assert len(used) == senders
 
 
 def test_an_event_that_dies_at_the_door_is_told_for_every_destination(open_client: Any) -> None:

@@ -14,11 +14,8 @@ from hypothesis import strategies as st
 
 import requirement
 from penstock import Context, Properties
-from penstock.delivery._encoding import _items_of
-from penstock.delivery._job import Item
-from penstock.dialects import Encoded
 from penstock.journal._pen import NEVER, Pen
-from penstock.journal.record import ALIGN, FLAG_SELECTIVE, Record, checksum, scan
+from penstock.journal.record import ALIGN, Record, Wanted, checksum, run_of, scan
 from penstock.native import NATIVE
 from penstock.timestamps import _from_epoch_ms, _now, from_epoch_ms, now, parse
 from penstock.values._quick import _python_json, quick_json
@@ -84,13 +81,6 @@ def test_a_time_beyond_the_calendar_is_refused(outside: int) -> None:
         from_epoch_ms(outside)
 
 
-rows = st.tuples(
-    st.integers(1, 1 << 62),
-    st.integers(1, 9),
-    st.sampled_from([0, 0, 0, 1, 2]),
-    st.integers(0, 9),
-    st.binary(max_size=9),
-)
 payloads = st.lists(st.binary(max_size=300), max_size=20)
 
 
@@ -129,20 +119,46 @@ def test_both_readers_find_the_same(
     assert all(type(record) is Record for record in found[0].records)
 
 
-@given(
-    st.lists(rows, max_size=9),
-    st.integers(0, 10),
-    st.floats(0, 9),
+rows = st.tuples(
+    st.sampled_from([1, 2, 2, 2, 9]),
+    st.sampled_from([0, 0, 0, 1, 2]),
+    st.sampled_from([5, 5, 5, 1]),
+    st.binary(max_size=60),
 )
-def test_both_make_the_same_items(rows: list[tuple[Any, ...]], below: int, oldest: float) -> None:
-    """Of records that all go out as they are; and both leave the rest alone."""
-    records = [Record(*row) for row in rows]
-    made = [
-        function(records, below, FLAG_SELECTIVE, oldest, Item, Encoded)
-        for function in (NATIVE.items_of, _items_of)
-    ]
-    assert made[0] == made[1]
-    assert all(type(item) is Item and type(item.encoded) is Encoded for item in made[0] or ())
+
+
+@given(
+    st.lists(rows, max_size=20),
+    st.binary(max_size=40),
+    st.integers(0, 2000) | st.just(4096),
+    st.builds(
+        Wanted,
+        records=st.integers(0, 20),
+        room=st.integers(0, 900),
+        between=st.sampled_from([b"", b",", b",\n"]),
+        largest=st.sampled_from([30, 60]),
+        below=st.sampled_from([3, 10]),
+        without=st.sampled_from([0, 1]),
+        oldest=st.sampled_from([0.0, 4.5]),
+    ),
+    st.booleans(),
+)
+def test_both_find_the_same_run(
+    written: list[Any], noise: bytes, place: int, wanted: Wanted, verify: bool
+) -> None:
+    """Of records that may be in its way, and among bytes that are none."""
+    pen, page = NATIVE.Pen(checksum), bytearray(4096)
+    pen.turn(page, 32)
+    pen.limit = len(page)
+    for row in written:
+        pen.append(*row)
+    page[place : place + len(noise)] = noise[: len(page) - place]
+    found = []
+    for native in (NATIVE, None):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("penstock.journal.record.NATIVE", native)
+            found.append(run_of(page, 32, pen.tail, 0, wanted, verify=verify))
+    assert found[0] == found[1]
 
 
 def test_a_pen_without_a_page_writes_nothing() -> None:
@@ -205,8 +221,9 @@ def test_threads_share_a_pen() -> None:
         lambda: NATIVE.Pen(checksum).append(1, 2, 3),
         lambda: NATIVE.Pen(checksum).append(1, 2, 3, "text"),
         lambda: NATIVE.Pen(checksum).append("x", 2, 3, b"x"),
-        lambda: NATIVE.items_of([()], 1, 1, 1.0, Item, Encoded),
-        lambda: NATIVE.items_of([], 1, 1, 1.0, list, Encoded),
+        lambda: NATIVE.run_of(b"", -8, 0, 0, None, 1, 1, b",", 1, 1, 1, 1.0),
+        lambda: NATIVE.run_of(b"", 0, 0, 0, None, 1, 1, b",", -1, 1, 1, 1.0),
+        lambda: NATIVE.run_of(b"", 0, 0, 0, None, 1, 1, ",", 1, 1, 1, 1.0),
         lambda: NATIVE.scan(b"", 0, 0, 1, 1, int, None),
         lambda: NATIVE.scan(b"", -8, 0, 1, 1, tuple, None),
     ],
@@ -236,8 +253,9 @@ def test_nothing_leaks() -> None:
         pen.limit = 512
         while pen.append(2, 0, 1, b"x" * 50):
             pass
-        records = NATIVE.scan(page, 0, 512, 100, 1000, Record, checksum)[0]
-        NATIVE.items_of(records, 7, 1, 0.0, Item, Encoded)
+        assert len(NATIVE.scan(page, 0, 512, 100, 1000, Record, checksum)[0]) == 6
+        assert NATIVE.run_of(page, 0, 480, 0, checksum, 9, 999, b",", 99, 9, 0, 0.0)
+        assert not NATIVE.run_of(page, 0, 480, 7, None, 9, 999, b",", 99, 9, 0, 0.0)
         NATIVE.is_plain({"a": [1, 2.0, {"b": float("nan")}]}, 9)
         NATIVE.wire_time(0)
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 DESTINATION = {"aaaa": "Segment"}
 SELECTIVE = 1
-ANYTHING = Wanted(1000, 1 << 20, 1, 1 << 20, below=9, without=SELECTIVE, oldest=100.0)
+ANYTHING = Wanted(1000, 1 << 20, b",", 1 << 20, below=9, without=SELECTIVE, oldest=100.0)
 
 
 @pytest.fixture(params=["native", "python"], autouse=True)
@@ -51,13 +51,15 @@ def plain(size: int) -> tuple[int, int, int, bytes]:
     return (2, 0, 200, b"x" * size)
 
 
-def test_a_run_is_what_reading_one_by_one_gives() -> None:
+@pytest.mark.parametrize("between", [b"", b",", b"\r\n"])
+def test_a_run_is_what_reading_one_by_one_gives(between: bytes) -> None:
     """The same records, and the same place to go on from."""
     lane = lane_of(*(plain(size) for size in range(40)))
     head = lane.cursor("aaaa").head
-    run, after = lane.read_run(head, ANYTHING)
+    run, after = lane.read_run(head, ANYTHING._replace(between=between))
     chunk = lane.read(head, 1000, 1 << 20)
     assert run.records() == chunk.records
+    assert run.body == between.join(record.payload for record in chunk.records)
     assert list(run.ordinals) == [record.ordinal for record in chunk.records]
     assert after == chunk.after
 
@@ -77,7 +79,7 @@ def test_a_record_that_must_be_looked_at_is_in_the_way(other: Any) -> None:
     head = lane.cursor("aaaa").head
     assert lane.read_run(head, ANYTHING) is None
     run, after = lane.read_run(head, ANYTHING._replace(records=2))
-    assert len(run.payloads) == 2
+    assert len(run.ordinals) == 2
     assert lane.read_run(after, ANYTHING) is None
 
 
@@ -86,10 +88,10 @@ def test_room_is_for_payloads_and_what_goes_between() -> None:
     lane = lane_of(plain(100), plain(100), plain(100))
     head = lane.cursor("aaaa").head
     run, after = lane.read_run(head, ANYTHING._replace(room=202))
-    assert len(run.payloads) == 2
+    assert len(run.ordinals) == 2
     run, _ = lane.read_run(after, ANYTHING._replace(room=202))
     assert [record.ordinal for record in run.records()] == [3]
-    assert len(lane.read_run(head, ANYTHING._replace(room=201))[0].payloads) == 1
+    assert len(lane.read_run(head, ANYTHING._replace(room=201))[0].ordinals) == 1
     assert lane.read_run(head, ANYTHING._replace(room=100)) is None
 
 
@@ -108,6 +110,7 @@ def test_a_run_goes_on_in_the_next_segment(tmp_path: Path) -> None:
             journal.lane.append(*plain(1000))
     run, after = journal.lane.read_run(journal.lane.cursor("aaaa").head, ANYTHING)
     assert list(run.ordinals) == list(range(1, 31))
+    assert run.body == b",".join([b"x" * 1000] * 30)
     assert after.segment > 5
     journal.close()
 

@@ -7,6 +7,7 @@ import gzip
 import os
 import socket
 import ssl
+import sys
 import threading
 import time
 import warnings
@@ -21,7 +22,7 @@ import requirement
 from loopback import Loopback, Visit
 from penstock.errors import ConfigError
 from penstock.transport import Request, Response, Transport, TransportError
-from penstock.transport._connection import _Shelf
+from penstock.transport._connection import _DeadlineReader, _Shelf
 from penstock.transport.http import MAX_RESPONSE_BYTES, HttpTransport
 from penstock.transport.proxy import ProxyRules, masked
 from penstock.transport.tls import Tls
@@ -106,6 +107,40 @@ def test_threads_share_the_transport(transport: HttpTransport) -> None:
         answers = pool.map(lambda body: transport.send(post(server.url, body), 5).body, bodies)
         assert list(answers) == bodies
         assert server.connections <= 8
+
+
+def test_a_body_larger_than_any_buffer_arrives_whole(transport: HttpTransport) -> None:
+    """The first system call takes the head and a part of it."""
+    body = os.urandom(16 << 20)
+    with Loopback(lambda visit: visit.read() and visit.answer()) as server:
+        assert transport.send(post(server.url, body), 30).status == 200
+    assert server.received[0].body == body
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells when data came")
+def test_how_long_the_server_took_is_not_how_long_we_did(
+    transport: HttpTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread may have to wait for the interpreter before it can look at an answer."""
+    readinto, server_s, we_s = _DeadlineReader.readinto, [0.0, 0.3], 0.3
+
+    def late(reader: _DeadlineReader, buffer: Any) -> int | None:
+        time.sleep(we_s)  # as if another thread had the interpreter
+        return readinto(reader, buffer)
+
+    def answer(visit: Visit) -> None:
+        for pause in server_s:
+            visit.read()
+            time.sleep(pause)  # the server's time is what is measured
+            visit.answer()
+
+    monkeypatch.setattr(_DeadlineReader, "readinto", late)
+    with Loopback(answer) as server:
+        quick, slow = (send(transport, server.url).waited_s for _ in server_s)
+    assert quick is not None
+    assert slow is not None
+    assert 0 <= quick < 0.25
+    assert slow > 0.28
 
 
 def test_an_answer_in_chunks_is_put_together(transport: HttpTransport) -> None:
@@ -380,9 +415,12 @@ def test_a_server_with_a_trusted_certificate_is_spoken_to(
     """Over one kept connection."""
     transport = HttpTransport(tls=Tls(ca_file=ca_file))
     with Loopback(tls=server_tls) as server:
-        assert [send(transport, server.url).status for _ in range(3)] == [200] * 3
+        answers = [send(transport, server.url) for _ in range(3)]
+        assert [answer.status for answer in answers] == [200] * 3
         assert server.connections == 1
         transport.close()
+    told = [answer.waited_s is not None for answer in answers]
+    assert told == [sys.platform == "linux"] * 3
 
 
 def test_a_server_with_an_unknown_certificate_is_not(

@@ -12,7 +12,6 @@
  *     Pen                          penstock.journal._pen
  *     scan(...)                    penstock.journal.record
  *     run_of(...)                  penstock.journal.record
- *     items_of(...)                penstock.delivery._encoding
  *
  * What makes it short: `Pen.append` runs no Python code between reserving a place and writing
  * the header, so neither another thread nor a signal handler can come in between, and no lock is
@@ -641,176 +640,142 @@ native_scan(PyObject *Py_UNUSED(module), PyObject *args)
 
 /* What a run is made of: records that go out as they are, one after the other. */
 typedef struct {
-    Scan scan; /* `records` are payloads */
-    Py_ssize_t room, each, largest;
+    Scan scan;
+    Py_ssize_t room, between, largest;
     long below, without;
     double oldest;
-    char *heads;
-    Py_ssize_t count;
+    /* what was found */
+    Py_ssize_t count, payload_bytes;
 } Run;
 
-/* The payload of the record at the scan's offset; NULL where it is not one for a run. */
-static PyObject *
-next_of_run(const Run *run, const unsigned char *page, Header *header)
+/* Whether the record at the scan's offset is one for a run; -1 with an error set. */
+static int
+is_next_of_run(const Run *run, const unsigned char *page, Header *header)
 {
     const Scan *scan = &run->scan;
     if (!read_header(page + scan->offset, header) || header->kind == VOID ||
         header->kind >= (uint64_t)run->below || (header->flags & (uint64_t)run->without) ||
         (double)header->captured_at < run->oldest || header->ordinal != scan->last + 1 ||
-        header->length > (uint64_t)run->largest) {
-        return NULL;
+        header->length > (uint64_t)run->largest ||
+        header->length > (uint64_t)(scan->end - scan->offset - HEADER_BYTES)) {
+        return 0;
     }
-    return valid_payload(scan, page, header);
+    if (scan->checksum == NULL) {
+        return 1;
+    }
+    PyObject *payload = valid_payload(scan, page, header);
+    Py_XDECREF(payload);
+    return payload != NULL ? 1 : PyErr_Occurred() ? -1 : 0;
 }
 
 /* 1 when the run is as long as it gets, 0 when a record is in its way, -1 with an error set. */
 static int
-run_on(Run *run, const unsigned char *page)
+measure_run(Run *run, const unsigned char *page)
 {
     Scan *scan = &run->scan;
     Header header;
     while (scan->offset + HEADER_BYTES <= scan->end && run->count < scan->max_records) {
-        PyObject *payload = next_of_run(run, page, &header);
-        if (payload == NULL) {
-            return PyErr_Occurred() ? -1 : 0;
+        int is_next = is_next_of_run(run, page, &header);
+        if (is_next <= 0) {
+            return is_next;
         }
-        Py_ssize_t cost = (Py_ssize_t)header.length + run->each;
-        if (cost > run->room) {
-            Py_DECREF(payload);
-            return PyList_GET_SIZE(scan->records) > 0;
+        Py_ssize_t length = (Py_ssize_t)header.length;
+        if (length + run->between > run->room) {
+            return 1;
         }
-        int failed = PyList_Append(scan->records, payload) < 0;
-        Py_DECREF(payload);
-        if (failed) {
-            return -1;
-        }
-        memcpy(run->heads + run->count * HEADER_BYTES, page + scan->offset, HEADER_BYTES);
         run->count++;
-        run->room -= cost;
+        run->payload_bytes += length;
+        run->room -= length + run->between;
         scan->last = header.ordinal;
-        scan->offset += (HEADER_BYTES + (Py_ssize_t)header.length + ALIGN - 1) & -ALIGN;
+        scan->offset += (HEADER_BYTES + length + ALIGN - 1) & -ALIGN;
     }
     return 1;
 }
 
+/*
+ * Headers and body of a run that begins at *record*. False where they are not what was measured:
+ * the file is anybody's to write to, and must not make us write beyond our own memory.
+ */
+static int
+copy_run(const Run *run, const unsigned char *record, const char *between, char *heads, char *body)
+{
+    Header header;
+    Py_ssize_t left = run->payload_bytes;
+    for (Py_ssize_t index = 0; index < run->count; index++) {
+        if (index > 0) {
+            memcpy(body, between, run->between);
+            body += run->between;
+        }
+        read_header(record, &header);
+        Py_ssize_t length = (Py_ssize_t)header.length;
+        left -= length;
+        if (left < 0) {
+            return 0;
+        }
+        memcpy(heads, record, HEADER_BYTES);
+        memcpy(body, record + HEADER_BYTES, length);
+        heads += HEADER_BYTES;
+        body += length;
+        record += (HEADER_BYTES + length + ALIGN - 1) & -ALIGN;
+    }
+    return left == 0;
+}
+
+/* What `run_of` returns of a run that was measured from *start* on. */
+static PyObject *
+make_run(const Run *run, const unsigned char *start, PyObject *between, Py_ssize_t offset)
+{
+    Py_ssize_t gaps = run->count > 1 ? (run->count - 1) * run->between : 0;
+    PyObject *result = NULL;
+    PyObject *heads = PyBytes_FromStringAndSize(NULL, run->count * HEADER_BYTES);
+    PyObject *body = PyBytes_FromStringAndSize(NULL, run->payload_bytes + gaps);
+    if (heads != NULL && body != NULL) {
+        int is_whole = copy_run(run, start, PyBytes_AS_STRING(between), PyBytes_AS_STRING(heads),
+                                PyBytes_AS_STRING(body));
+        result = is_whole ? Py_BuildValue("nOOn", offset, body, heads, run->room)
+                          : Py_NewRef(Py_None);
+    }
+    Py_XDECREF(heads);
+    Py_XDECREF(body);
+    return result;
+}
+
 PyDoc_STRVAR(run_of_doc,
-"run_of(page, offset, end, payloads, last, checksum, records, room, each, largest, below, without,\n"
-"       oldest, /)\n--\n\n"
-"Append payloads that go out as they are to *payloads*; see penstock.journal.record.run_of.\n\n"
-"Returns ``(offset, headers, room left)``, or None where another record is in the way.");
+"run_of(page, offset, end, last, checksum, records, room, between, largest, below, without, oldest,\n"
+"       /)\n--\n\n"
+"Read records that go out as they are; see penstock.journal.record.run_of.\n\n"
+"Returns ``(offset, body, headers, room left)``, or None where another record is in the way.");
 
 static PyObject *
 run_of(PyObject *Py_UNUSED(module), PyObject *args)
 {
     Py_buffer page;
-    PyObject *checksum, *heads = NULL, *result = NULL;
+    PyObject *checksum, *between, *result = NULL;
     Run run = {0};
     Scan *scan = &run.scan;
-    if (!PyArg_ParseTuple(args, "y*nnO!KOnnnnlld", &page, &scan->offset, &scan->end, &PyList_Type,
-                          &scan->records, &scan->last, &checksum, &scan->max_records, &run.room,
-                          &run.each, &run.largest, &run.below, &run.without, &run.oldest)) {
+    if (!PyArg_ParseTuple(args, "y*nnKOnnSnlld", &page, &scan->offset, &scan->end, &scan->last,
+                          &checksum, &scan->max_records, &run.room, &between, &run.largest,
+                          &run.below, &run.without, &run.oldest)) {
         return NULL;
     }
-    Py_ssize_t end = scan->end;
+    Py_ssize_t start = scan->offset, end = scan->end;
     scan->end = Py_MIN(end, page.len); /* a file may have been cut */
     scan->checksum = checksum == Py_None ? NULL : checksum;
-    Py_ssize_t possible = scan->end > scan->offset ? (scan->end - scan->offset) / HEADER_BYTES : 0;
-    scan->max_records = Py_MIN(scan->max_records, possible);
-    if (scan->offset < 0 || scan->max_records < 0) {
-        PyErr_SetString(PyExc_ValueError, "run_of: a wrong offset or count");
-    } else if ((heads = PyBytes_FromStringAndSize(NULL, scan->max_records * HEADER_BYTES))) {
-        run.heads = PyBytes_AS_STRING(heads);
-        int done = run_on(&run, page.buf);
-        if (done == 0) {
-            result = Py_NewRef(Py_None);
-        } else if (done > 0 && _PyBytes_Resize(&heads, run.count * HEADER_BYTES) == 0) {
-            Py_ssize_t offset = scan->offset + HEADER_BYTES <= scan->end ? scan->offset : end;
-            result = Py_BuildValue("nOn", offset, heads, run.room);
-        }
+    run.between = PyBytes_GET_SIZE(between);
+    int done = -1;
+    if (start < 0 || run.largest < 0) {
+        PyErr_SetString(PyExc_ValueError, "run_of: a wrong offset or size");
+    } else {
+        done = measure_run(&run, page.buf);
     }
-    Py_XDECREF(heads);
+    if (done == 0) {
+        result = Py_NewRef(Py_None);
+    } else if (done > 0) {
+        Py_ssize_t offset = scan->offset + HEADER_BYTES <= scan->end ? scan->offset : end;
+        result = make_run(&run, (const unsigned char *)page.buf + start, between, offset);
+    }
     PyBuffer_Release(&page);
     return result;
-}
-
-/* ---- delivering ---------------------------------------------------------------------------- */
-
-/* A tuple of a subclass of tuple; takes over the references, also where it fails. */
-static PyObject *
-make_tuple(PyTypeObject *type, PyObject *first, PyObject *second, PyObject *third)
-{
-    PyObject *made = type->tp_alloc(type, 3);
-    if (made == NULL || first == NULL || second == NULL || third == NULL) {
-        Py_XDECREF(first);
-        Py_XDECREF(second);
-        Py_XDECREF(third);
-        Py_XDECREF(made);
-        return NULL;
-    }
-    PyTuple_SET_ITEM(made, 0, first);
-    PyTuple_SET_ITEM(made, 1, second);
-    PyTuple_SET_ITEM(made, 2, third);
-    return made;
-}
-
-/* Whether a record goes out as it is; -1 with an error set where it is none of ours. */
-static int
-is_verbatim(PyObject *record, long below, long selective, double oldest)
-{
-    if (!PyTuple_Check(record) || PyTuple_GET_SIZE(record) != 5) {
-        PyErr_SetString(PyExc_TypeError, "items_of takes records");
-        return -1;
-    }
-    long kind = PyLong_AsLong(PyTuple_GET_ITEM(record, 1));
-    long flags = PyLong_AsLong(PyTuple_GET_ITEM(record, 2));
-    double captured_at = PyLong_AsDouble(PyTuple_GET_ITEM(record, 3));
-    if (PyErr_Occurred()) {
-        return -1;
-    }
-    return kind < below && !(flags & selective) && captured_at >= oldest;
-}
-
-PyDoc_STRVAR(items_of_doc,
-"items_of(records, below, selective, oldest, item_type, encoded_type, /)\n--\n\n"
-"Items of records that all go out as they are, else None; see penstock.delivery._encoding.");
-
-static PyObject *
-items_of(PyObject *Py_UNUSED(module), PyObject *args)
-{
-    PyObject *records;
-    PyTypeObject *item_type, *encoded_type;
-    long below, selective;
-    double oldest;
-    if (!PyArg_ParseTuple(args, "O!lldO!O!", &PyList_Type, &records, &below, &selective, &oldest,
-                          &PyType_Type, &item_type, &PyType_Type, &encoded_type)) {
-        return NULL;
-    }
-    if (!PyType_IsSubtype(item_type, &PyTuple_Type) ||
-        !PyType_IsSubtype(encoded_type, &PyTuple_Type)) {
-        PyErr_SetString(PyExc_TypeError, "items_of makes tuples");
-        return NULL;
-    }
-    PyObject *items = PyList_New(0);
-    for (Py_ssize_t index = 0; items != NULL && index < PyList_GET_SIZE(records); index++) {
-        PyObject *record = PyList_GET_ITEM(records, index);
-        int verbatim = is_verbatim(record, below, selective, oldest);
-        if (verbatim == 0) {
-            Py_DECREF(items);
-            Py_RETURN_NONE;
-        }
-        PyObject *item = NULL;
-        if (verbatim > 0) {
-            PyObject *payload = Py_NewRef(PyTuple_GET_ITEM(record, 4));
-            PyObject *encoded = make_tuple(encoded_type, payload, PyLong_FromLong(0),
-                                           PyUnicode_FromStringAndSize("", 0));
-            item = make_tuple(item_type, Py_NewRef(record), encoded, PyLong_FromLong(0));
-        }
-        if (item == NULL || PyList_Append(items, item) < 0) {
-            Py_CLEAR(items);
-        }
-        Py_XDECREF(item);
-    }
-    return items;
 }
 
 /* ---- the module ---------------------------------------------------------------------------- */
@@ -822,7 +787,6 @@ static PyMethodDef functions[] = {
     {"weigh", weigh, METH_VARARGS, weigh_doc},
     {"scan", native_scan, METH_VARARGS, scan_doc},
     {"run_of", run_of, METH_VARARGS, run_of_doc},
-    {"items_of", items_of, METH_VARARGS, items_of_doc},
     {NULL, NULL, 0, NULL},
 };
 

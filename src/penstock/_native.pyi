@@ -2,7 +2,6 @@ from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 _Record = TypeVar("_Record", bound=tuple[object, ...])
-_Item = TypeVar("_Item", bound=tuple[object, ...])
 
 class _Buffer(Protocol):
     def __buffer__(self, flags: int, /) -> memoryview: ...
@@ -25,27 +24,17 @@ def run_of(
     page: _Buffer,
     offset: int,
     end: int,
-    payloads: list[bytes],
     last: int,
     checksum: Callable[[bytes], int] | None,
     records: int,
     room: int,
-    each: int,
+    between: bytes,
     largest: int,
     below: int,
     without: int,
     oldest: float,
     /,
-) -> tuple[int, bytes, int] | None: ...
-def items_of(
-    records: list[_Record],
-    below: int,
-    selective: int,
-    oldest: float,
-    item_type: type[_Item],
-    encoded_type: type[tuple[object, ...]],
-    /,
-) -> list[_Item] | None: ...
+) -> tuple[int, bytes, bytes, int] | None: ...
 
 class Pen:
     limit: int

@@ -18,7 +18,7 @@ _ANY_KIND = 256
 
 def taken(lane: Lane, cursor: Cursor, count: int) -> tuple[Hole, list[Record]]:
     """At most *count* records from the head on, handed out: a run of them where there is one."""
-    wanted = Wanted(count, _BATCH_BYTES, 0, _BATCH_BYTES, below=_ANY_KIND, without=0, oldest=0.0)
+    wanted = Wanted(count, _BATCH_BYTES, b",", _BATCH_BYTES, below=_ANY_KIND, without=0, oldest=0.0)
     found = lane.read_run(cursor.head, wanted)
     if found is not None:
         run, after = found

@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 
 #: Seconds a sender without work stays around.
 SENDER_IDLE_S = 10.0
-#: Seconds an answer may take before a pump with more to do gets another sender.
+#: Seconds a server may take on average before a pump with more to do gets another sender.
 SLOW_ANSWER_S = 0.01
+#: Seconds after which an answer that has not come yet is slow whatever others took: they include
+#: what the program itself keeps a sender waiting for the interpreter.
+OVERDUE_S = 0.1
 
 
 class Crew:
@@ -71,7 +74,7 @@ class Crew:
             if self._idle:
                 self._inbox.put(None)
                 return
-            slow = pump.latency_s > SLOW_ANSWER_S or pump.slow_since(SLOW_ANSWER_S)
+            slow = pump.latency_s > SLOW_ANSWER_S or pump.slow_since(OVERDUE_S)
             wanted = (slow or not self._size) and self._size < pump.settings.concurrency
             if wanted and not self._stopping:
                 self._hire()

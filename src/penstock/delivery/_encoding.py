@@ -17,11 +17,8 @@ from penstock.delivery._outcome import Death
 from penstock.delivery._routing import selects
 from penstock.dialects._types import Encoded, Unencodable
 from penstock.journal.record import FLAG_SELECTIVE
-from penstock.native import NATIVE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from penstock.destinations import Destination
     from penstock.journal.record import Record
 
@@ -59,11 +56,6 @@ def sort(records: list[Record], destination: Destination, *, oldest: float, stre
         oldest: Records captured before this (seconds since 1970) are ``dead(expired)``.
         streams: With an order to keep: how many streams users are spread over; 0 without.
     """
-    if not streams:
-        below = destination.dialect.verbatim_below
-        whole = items_of(records, below, FLAG_SELECTIVE, oldest, Item, Encoded)
-        if whole is not None:
-            return Sorted(whole, [], [])
     items: list[Item] = []
     excluded: list[int] = []
     deaths: list[Death] = []
@@ -86,28 +78,6 @@ def sort(records: list[Record], destination: Destination, *, oldest: float, stre
             continue
         items.append(Item(record, encoded, stream_of(record, streams) if streams else 0))
     return Sorted(items, excluded, deaths)
-
-
-def _items_of(  # noqa: PLR0917 - as its native twin
-    records: list[Record],
-    below: int,
-    selective: int,
-    oldest: float,
-    item_type: type[Item],
-    encoded_type: type[Encoded],
-) -> list[Item] | None:
-    """Items of records that all go out as they are; None if one has to be looked at."""
-    items: list[Item] = []
-    for record in records:
-        _, kind, flags, captured_at, payload = record
-        if kind >= below or flags & selective or captured_at < oldest:
-            return None
-        items.append(item_type(record, encoded_type(payload)))
-    return items
-
-
-#: The native twin takes a tenth of the time.
-items_of: Callable[..., list[Item] | None] = _items_of if NATIVE is None else NATIVE.items_of
 
 
 def is_selected(record: Record, destination: Destination) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, overload
 
-from penstock.dialects._types import Encoded, Verbatim
+from penstock.dialects._types import Encoded, RunMessages
 
 if TYPE_CHECKING:
     from penstock.journal._cursor import Cursor, Hole
@@ -35,7 +35,7 @@ class RunItems(Sequence[Item]):
         self._made: list[Item] | None = None
 
     def __len__(self) -> int:
-        return len(self._run.payloads)
+        return len(self._run.ordinals)
 
     @overload
     def __getitem__(self, index: int, /) -> Item: ...
@@ -52,9 +52,14 @@ class RunItems(Sequence[Item]):
         return self._run.ordinals
 
     @property
-    def messages(self) -> Verbatim:
+    def oldest(self) -> int:
+        """When the first of the records was captured, in seconds since 1970."""
+        return self._run.oldest
+
+    @property
+    def messages(self) -> RunMessages:
         """What is sent of them."""
-        return Verbatim(self._run.payloads)
+        return RunMessages(self._run)
 
 
 def ordinals_of(items: Sequence[Item]) -> Sequence[int]:
@@ -62,6 +67,13 @@ def ordinals_of(items: Sequence[Item]) -> Sequence[int]:
     if isinstance(items, RunItems):
         return items.ordinals
     return [item.record.ordinal for item in items]
+
+
+def oldest_of(items: Sequence[Item]) -> int:
+    """When the first of *items* was captured, in seconds since 1970; there must be one."""
+    if isinstance(items, RunItems):
+        return items.oldest
+    return min(item.record.captured_at for item in items)
 
 
 class Origin(NamedTuple):

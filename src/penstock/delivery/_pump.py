@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4  # uuid_utils' are gone where uWSGI runs its exit handlers
 
 from penstock._log import WARNING
-from penstock.delivery._job import Item, Job, Origin, RunItems, ordinals_of
+from penstock.delivery._job import Item, Job, Origin, RunItems, oldest_of, ordinals_of
 from penstock.delivery._outcome import Death
 from penstock.delivery._plan import Plan, batched, planned, wanted
 from penstock.delivery._retry import CYCLE_PAUSE_S, MAX_REROUTES, Breaker, delay_s
@@ -39,7 +39,7 @@ from penstock.journal._dead import DeadLetter
 from penstock.timestamps import LATEST, from_epoch_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from penstock._log import Log
     from penstock.config import Clock
@@ -291,9 +291,12 @@ class Pump:
     def _read_run(self, feed: Feed) -> bool:
         """Read a batch that goes out as it lies in the journal; whether there was one."""
         dialect, head = self.destination.dialect, feed.cursor.head
-        if self.settings.ordered or not dialect.verbatim_below:
+        if self.settings.ordered or dialect.verbatim is None:
             return False
-        found = feed.lane.read_run(head, wanted(dialect, self.settings.limits, self._oldest()))
+        limits, oldest = self.settings.limits, self._oldest()
+        found = feed.lane.read_run(
+            head, wanted(dialect.body_bytes, dialect.verbatim, limits, oldest)
+        )
         if found is None:
             return False
         run, after = found
@@ -405,8 +408,11 @@ class Pump:
             self._parked.append(rest)
         return deaths
 
-    def _by_age(self, items: Iterable[Item]) -> tuple[list[Item], list[Item]]:
+    def _by_age(self, items: Sequence[Item]) -> tuple[Sequence[Item], Sequence[Item]]:
+        """Those that have expired, and the rest; a run of which none has stays one."""
         oldest = self._oldest()
+        if oldest_of(items) >= oldest:
+            return (), items
         expired: list[Item] = []
         fresh: list[Item] = []
         for item in items:

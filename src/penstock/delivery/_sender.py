@@ -95,7 +95,7 @@ class Sender:
         messages = job.messages
         dialect = pump.destination.dialect
         started = self._clock.monotonic()
-        status = None
+        status = waited_s = None
         try:
             request = dialect.request(messages, pump.attempt(job))
             if pump.settings.compression is not None:
@@ -103,7 +103,7 @@ class Sender:
 
                 request = compressed(request, pump.settings.compression)
             response = self._transport.send(request, self._timeout(pump))
-            status = response.status
+            status, waited_s = response.status, response.waited_s
             outcome = dialect.classify(response, messages)
         except TransportError as error:
             if error.kind == DENIED:
@@ -112,8 +112,9 @@ class Sender:
         except Exception as error:  # noqa: BLE001 - a host's transport may raise anything
             self._log.failed_callback("transport", error)
             outcome = RetryLater(None, type(error).__name__)
-        taken = self._clock.monotonic() - started
-        pump.latency_s += _LATENCY_WEIGHT * (taken - pump.latency_s)
+        if waited_s is None:
+            waited_s = self._clock.monotonic() - started
+        pump.latency_s += _LATENCY_WEIGHT * (waited_s - pump.latency_s)
         return resolve(outcome, job.items), status
 
     def _timeout(self, pump: Pump) -> float:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, overload
 import msgspec
 
 if TYPE_CHECKING:
-    from penstock.journal.record import Record
+    from penstock.journal.record import Record, Run
     from penstock.transport import Request, Response
 
 
@@ -28,35 +28,47 @@ class Encoded(NamedTuple):
     key: str = ""
 
 
-class Verbatim(Sequence[Encoded]):
+class Verbatim(NamedTuple):
+    """Which records go out as they are, and how a body holds them."""
+
+    #: Those of kinds below this one: `Dialect.encode` would only wrap them.
+    below: int
+    #: What a body has between two of them.
+    between: bytes
+
+
+class RunMessages(Sequence[Encoded]):
     """
-    Messages whose wire form is their payload; an `Encoded` is made of one that is looked at.
+    Messages that go out as they are, which are looked at one by one only where one is asked for.
 
     Args:
-        wires: The payloads.
+        run: Their records, with `Verbatim.between` in between.
     """
 
-    def __init__(self, wires: list[bytes]) -> None:
-        self.wires = wires
+    def __init__(self, run: Run) -> None:
+        self._run = run
 
     def __len__(self) -> int:
-        return len(self.wires)
+        return len(self._run.ordinals)
 
     @overload
     def __getitem__(self, index: int, /) -> Encoded: ...
     @overload
     def __getitem__(self, index: slice, /) -> list[Encoded]: ...
     def __getitem__(self, index: int | slice, /) -> Encoded | list[Encoded]:
-        if isinstance(index, slice):
-            return list(map(Encoded, self.wires[index]))
-        return Encoded(self.wires[index])
+        return [Encoded(record.payload) for record in self._run.records()][index]
+
+    @property
+    def joined(self) -> bytes:
+        """All of them, with what goes between."""
+        return self._run.body
 
 
-def wires_of(messages: Sequence[Encoded]) -> list[bytes]:
-    """The bytes of *messages*; not to be changed."""
-    if isinstance(messages, Verbatim):
-        return messages.wires
-    return [message.wire for message in messages]
+def joined(messages: Sequence[Encoded], between: bytes) -> bytes:
+    """*messages* with *between*, which is that of `Verbatim` if they are a run's, in between."""
+    if isinstance(messages, RunMessages):
+        return messages.joined
+    return between.join([message.wire for message in messages])
 
 
 class Unencodable(Exception):  # noqa: N818 - an outcome, not a fault of the program
@@ -145,8 +157,11 @@ class Dialect(Protocol):
 
     #: The field's word for it: ``segment``, ``rudderstack``, ``dreamdata``, ``posthog``, ...
     name: str
-    #: Records of kinds below this one go out as they are: `encode` would only wrap them.
-    verbatim_below: int
+
+    @property
+    def verbatim(self) -> Verbatim | None:
+        """Which records go out as they are; None where each is looked at."""
+        ...
 
     def encode(self, record: Record) -> Encoded:
         """

@@ -63,7 +63,7 @@ class DreamdataDialect(SegmentDialect):
     """
 
     name = "dreamdata"
-    verbatim_below = 0  # each event is looked at
+    verbatim = None
 
     def encode(self, record: Record) -> Encoded:
         """As Segment's; a cookieless event without ``context.ip`` is rejected."""

@@ -93,7 +93,7 @@ class PostHogDialect:
         ConfigError: A setting is none of its words.
     """
 
-    verbatim_below = 0
+    verbatim = None
 
     def __init__(
         self,

@@ -95,7 +95,7 @@ class RudderStackDialect:
     """
 
     name = "rudderstack"
-    verbatim_below = 0
+    verbatim = None
 
     def __init__(self, endpoint: str, write_key: str, *, no_proxy_support: bool = False) -> None:
         self._url = f"{endpoint}/v1/batch"

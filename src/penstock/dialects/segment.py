@@ -16,7 +16,7 @@ from penstock.dialects._answers import classify_status
 from penstock.dialects._native import segment_message
 from penstock.dialects._receiving import SEGMENT_RULES, receive_family
 from penstock.dialects._sender import LIBRARY, USER_AGENT
-from penstock.dialects._types import Encoded, wires_of
+from penstock.dialects._types import Encoded, Verbatim, joined
 from penstock.kinds import Kind
 from penstock.transport import Request
 
@@ -33,6 +33,7 @@ FIRST_NATIVE = Kind.CAPTURE.value
 _HEAD = b'{"sentAt":"%b","messageId":"%b","context":{"library":' + LIBRARY + b'},"batch":['
 #: Lengths of ``2026-03-01T10:20:30.123Z`` and of a UUID, two ``%b`` less.
 _HEAD_BYTES = len(_HEAD) - 4 + 24 + 36
+_BETWEEN = b","
 _TAIL = b"]}"
 
 
@@ -59,7 +60,7 @@ class SegmentDialect:
     """
 
     name = "segment"
-    verbatim_below = FIRST_NATIVE
+    verbatim: Verbatim | None = Verbatim(FIRST_NATIVE, _BETWEEN)
 
     def __init__(self, endpoint: str, write_key: str, *, whole_exceptions: bool = False) -> None:
         self._url = f"{endpoint}/v1/batch"
@@ -84,10 +85,8 @@ class SegmentDialect:
     def request(self, messages: Sequence[Encoded], attempt: Attempt) -> Request:
         """``POST /v1/batch``; *messages* is not empty."""
         head = _HEAD % (attempt.sent_at.encode(), attempt.request_id.encode())
-        parts = [*wires_of(messages)]
-        parts[0] = head + parts[0]
-        parts[-1] += _TAIL
-        return Request("POST", self._url, self._headers, b",".join(parts))
+        body = b"".join((head, joined(messages, _BETWEEN), _TAIL))
+        return Request("POST", self._url, self._headers, body)
 
     def classify(self, response: Response, messages: Sequence[Encoded]) -> Outcome:  # noqa: ARG002 - the protocol's
         """

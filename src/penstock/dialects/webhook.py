@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from penstock.dialects._answers import classify_status
 from penstock.dialects._sender import USER_AGENT
-from penstock.dialects._types import Encoded, wires_of
+from penstock.dialects._types import Encoded, Verbatim, joined
 from penstock.kinds import Kind
 from penstock.transport import Request
 
@@ -49,12 +49,12 @@ class WebhookDialect:
     """
 
     name = "webhook"
-    verbatim_below = max(Kind) + 1
 
     def __init__(self, endpoint: str, secret: str, *, format: str = "json") -> None:  # noqa: A002 - the destination's word
         self._url = endpoint
         self._secret = secret.encode()
-        self._type, self._head, self._comma, self._tail = _SHAPES[format]
+        self._type, self._head, between, self._tail = _SHAPES[format]
+        self.verbatim = Verbatim(max(Kind) + 1, between)
 
     def encode(self, record: Record) -> Encoded:
         """The record's own bytes, PostHog's own calls too."""
@@ -62,7 +62,8 @@ class WebhookDialect:
 
     def body_bytes(self, count: int, wire_bytes: int) -> int:
         """Exact length of the body with *count* messages of *wire_bytes* in all."""
-        return len(self._head) + wire_bytes + (count - 1) * len(self._comma) + len(self._tail)
+        commas = (count - 1) * len(self.verbatim.between)
+        return len(self._head) + wire_bytes + commas + len(self._tail)
 
     def bucket(self, encoded: Encoded, node_count: int) -> int:  # noqa: ARG002 - the protocol's
         """Zero: any messages may share a request."""
@@ -70,8 +71,7 @@ class WebhookDialect:
 
     def request(self, messages: Sequence[Encoded], attempt: Attempt) -> Request:
         """A signed ``POST``; *messages* is not empty."""
-        parts = self._comma.join(wires_of(messages))
-        body = b"".join((self._head, parts, self._tail))
+        body = b"".join((self._head, joined(messages, self.verbatim.between), self._tail))
         headers = {
             "Content-Type": self._type,
             "User-Agent": USER_AGENT,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from penstock._native import Pen as NativePen
     from penstock.journal._chain import Chain
     from penstock.journal._pen import Pen
-    from penstock.journal.record import Record, Wanted
+    from penstock.journal.record import Record, Stretch, Wanted
 
 
 class Chunk(NamedTuple):
@@ -97,27 +97,26 @@ class Reader:
             A run and where reading goes on; None where `read` has to look: at a record that is
             not wanted, or at the end of what a dead process left.
         """
-        payloads: list[bytes] = []
-        heads: list[bytes] = []
+        found: list[Stretch] = []
         with self.lock:
             while wanted.records > 0:
                 place = self._chain.place(position.segment)
-                found = place and run_of(
+                stretch = place and run_of(
                     place.segment.buffer,
                     max(position.offset, SEGMENT_HEADER_BYTES),
                     place.end,
-                    payloads,
                     position.ordinal,
                     wanted,
                     verify=self.adopted,
                 )
-                if place is None or found is None:
+                if place is None or stretch is None:
                     return None
-                heads.append(found.heads)
-                count = len(found.heads) // HEADER_BYTES
-                position = Position(position.segment, found.offset, position.ordinal + count)
-                wanted = wanted._replace(records=wanted.records - count, room=found.room)
-                if place.growing or found.offset < place.end:
+                count = len(stretch.heads) // HEADER_BYTES
+                if count:
+                    found.append(stretch)
+                position = Position(position.segment, stretch.offset, position.ordinal + count)
+                wanted = wanted._replace(records=wanted.records - count, room=stretch.room)
+                if place.growing or stretch.offset < place.end:
                     break
                 following = self._chain.following(position.segment)
                 if following is None:
@@ -125,7 +124,7 @@ class Reader:
                         return None
                     break
                 position = Position(following, 0, position.ordinal)
-        return (Run(payloads, b"".join(heads)), position) if payloads else None
+        return (Run.of(found, wanted.between), position) if found else None
 
     def reread(self, hole: Hole) -> list[Record]:
         """The records of *hole* that are still open, after a restart."""

@@ -88,9 +88,10 @@ class Wanted(NamedTuple):
 
     #: At most so many.
     records: int
-    #: Bytes that their payloads may take, each with *each* more.
+    #: Bytes that their payloads may take, each with *between* after it.
     room: int
-    each: int
+    #: What goes between two payloads.
+    between: bytes
     #: Bytes of the largest payload.
     largest: int
     #: Their kinds are below this one.
@@ -103,31 +104,44 @@ class Wanted(NamedTuple):
 
 class Run(NamedTuple):
     """
-    Records that lie one after the other: half a dozen objects for a batch, not one for each.
+    Records that lie one after the other: three objects for a batch, not some for each.
 
     Attributes:
-        payloads: Theirs, in order.
+        body: Their payloads, with `Wanted.between` in between.
         heads: Their headers, `HEADER_BYTES` each.
+        gap: Bytes between two payloads.
     """
 
-    payloads: list[bytes]
+    body: bytes
     heads: bytes
+    gap: int
+
+    @classmethod
+    def of(cls, stretches: list[Stretch], between: bytes) -> Run:
+        """The run that begins with the first of *stretches* and ends with the last."""
+        body = between.join([stretch.body for stretch in stretches])  # of one it is that one
+        return cls(body, b"".join([stretch.heads for stretch in stretches]), len(between))
 
     @property
     def ordinals(self) -> range:
         """Their ordinals, which have no gap."""
         first: int = HEADER.unpack_from(self.heads)[-1]
-        return range(first, first + len(self.payloads))
+        return range(first, first + len(self.heads) // HEADER_BYTES)
+
+    @property
+    def oldest(self) -> int:
+        """When the first of them was captured, in seconds since 1970."""
+        oldest: int = min(head[-2] for head in HEADER.iter_unpack(self.heads))
+        return oldest
 
     def records(self) -> list[Record]:
         """One by one."""
-        heads = HEADER.iter_unpack(self.heads)
-        return [
-            Record(ordinal, kind, flags, captured_at, payload)
-            for (_, kind, flags, _, _, captured_at, ordinal), payload in zip(
-                heads, self.payloads, strict=True
-            )
-        ]
+        records, start = [], 0
+        for _, kind, flags, length, _, captured_at, ordinal in HEADER.iter_unpack(self.heads):
+            payload = self.body[start : start + length]
+            records.append(Record(ordinal, kind, flags, captured_at, payload))
+            start += length + self.gap
+        return records
 
 
 def span(payload_bytes: int) -> int:
@@ -206,25 +220,20 @@ def scan(
 
 
 class Stretch(NamedTuple):
-    """What of a run one look at a segment found."""
+    """What of a run one look at a segment found; it may be nothing."""
 
     #: Where the next look starts.
     offset: int
-    #: Headers of what was added.
+    #: As `Run.body`.
+    body: bytes
+    #: As `Run.heads`.
     heads: bytes
     #: What is left of `Wanted.room`.
     room: int
 
 
-def run_of(  # noqa: PLR0917 - as its native twin, but for one
-    buffer: Buffer,
-    offset: int,
-    end: int,
-    payloads: list[bytes],
-    last: int,
-    wanted: Wanted,
-    *,
-    verify: bool,
+def run_of(
+    buffer: Buffer, offset: int, end: int, last: int, wanted: Wanted, *, verify: bool
 ) -> Stretch | None:
     """
     Read on as `scan` does, for as long as the records are wanted and their ordinals have no gap.
@@ -233,7 +242,6 @@ def run_of(  # noqa: PLR0917 - as its native twin, but for one
         buffer: A segment.
         offset: A multiple of eight.
         end: No record reaches beyond this.
-        payloads: Those of the run so far; grows.
         last: Ordinal of the record before *offset*.
         wanted: Which records, and how many more.
         verify: As for `scan`.
@@ -242,7 +250,7 @@ def run_of(  # noqa: PLR0917 - as its native twin, but for one
         None where another record is in the way.
     """
     read = _run_of if NATIVE is None else NATIVE.run_of
-    found = read(buffer, offset, end, payloads, last, checksum if verify else None, *wanted)
+    found = read(buffer, offset, end, last, checksum if verify else None, *wanted)
     return found and Stretch(*found)
 
 
@@ -250,17 +258,17 @@ def _run_of(  # noqa: PLR0917 - as its native twin
     buffer: Buffer,
     offset: int,
     end: int,
-    payloads: list[bytes],
     last: int,
     check: Callable[[bytes], int] | None,
     records: int,
     room: int,
-    each: int,
+    between: bytes,
     largest: int,
     below: int,
     without: int,
     oldest: float,
-) -> tuple[int, bytes, int] | None:
+) -> tuple[int, bytes, bytes, int] | None:
+    payloads: list[bytes] = []
     heads: list[bytes] = []
     while offset + HEADER_BYTES <= end and len(heads) < records:
         magic, kind, flags, length, crc, captured_at, ordinal = HEADER.unpack_from(buffer, offset)
@@ -272,16 +280,15 @@ def _run_of(  # noqa: PLR0917 - as its native twin
         payload = bytes(buffer[start : start + length])
         if check and crc != seal(check(payload), kind, flags, length, captured_at, ordinal):
             return None
-        if length + each > room:
-            if not payloads:
-                return None
+        if length + len(between) > room:
             break
         payloads.append(payload)
         heads.append(bytes(buffer[offset:start]))
-        room -= length + each
+        room -= length + len(between)
         last = ordinal
         offset = (start + length + ALIGN - 1) & -ALIGN
-    return offset if offset + HEADER_BYTES <= end else end, b"".join(heads), room
+    read_to = offset if offset + HEADER_BYTES <= end else end
+    return read_to, between.join(payloads), b"".join(heads), room
 
 
 def next_magic(buffer: Buffer, offset: int, end: int) -> int:

@@ -19,6 +19,7 @@ import _socket  # gevent's would use its loop, which is not ready right after a 
 import http.client
 import os
 import socket
+import struct
 import sys
 import threading
 from collections import deque
@@ -50,11 +51,11 @@ _dialed: dict[int, tuple[int, int]] = {}
 @contextmanager
 def until(deadline: float) -> Iterator[None]:
     """Every socket call of this thread inside the block ends at *deadline*, by `monotonic`."""
-    _exchange.deadline, _exchange.pid = deadline, os.getpid()
+    _exchange.deadline, _exchange.pid, _exchange.waited_s = deadline, os.getpid(), None
     try:
         yield
     finally:
-        del _exchange.deadline, _exchange.pid
+        del _exchange.deadline, _exchange.pid, _exchange.waited_s
 
 
 def remaining() -> float:
@@ -71,6 +72,35 @@ def remaining() -> float:
     if left <= 0:
         raise TimeoutError("the deadline has passed")
     return left
+
+
+def waited() -> float | None:
+    """Seconds the server took for the answer of this thread's exchange; None if nobody knows."""
+    seconds: float | None = _exchange.waited_s
+    return seconds
+
+
+#: Where Linux tells in ``struct tcp_info`` how many ms ago data was sent, and received.
+_SENT_AND_RECEIVED, _AT = struct.Struct("=I4xI"), 44
+
+
+def _kernels_wait(sock: Any) -> float | None:
+    """
+    Seconds from the last data sent to the last data received; None where the kernel does not tell.
+
+    By our own clock it would also count how long this thread then waited for the interpreter: in
+    a busy program that is longer than most servers take.
+    """
+    if sys.platform != "linux":
+        return None
+    try:
+        size = _AT + _SENT_AND_RECEIVED.size
+        told = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, size)
+        sent, received = _SENT_AND_RECEIVED.unpack_from(told, _AT)
+    except (AttributeError, OSError, struct.error):  # TLS in TLS; not TCP; an old kernel
+        return None
+    seconds: float = max(0, sent - received) / 1000
+    return seconds
 
 
 class _DeadlineReader(RawIOBase):
@@ -114,10 +144,12 @@ class _DeadlineResponse(http.client.HTTPResponse):
         super().__init__(sock, *args, **kwargs)
         self.fp.close()
         self._lines = self.fp = _Lines(_DeadlineReader(sock))
+        self._socket = sock
 
     def begin(self) -> None:
         super().begin()
         self._lines.in_head = False
+        _exchange.waited_s = _kernels_wait(self._socket)
 
 
 def _dial(connection: HTTPConnection) -> socket.socket:
@@ -190,6 +222,10 @@ class _Socket(socket.socket):
             super().settimeout(value)
 
 
+#: Windows has no such call, and TLS none that works.
+_GATHERS = hasattr(socket.socket, "sendmsg")
+
+
 class _Sending(HTTPConnection):
     """
     Sends within the deadline, and head and body in one piece.
@@ -217,12 +253,23 @@ class _Sending(HTTPConnection):
         if self._head == b"":
             self._head = data
             return
-        if self._head is not None:
-            data, self._head = self._head + data, None
         if self.sock is None:
             self.connect()
+        if self._head is not None:
+            data, self._head = self._begin(self._head, data), None
+        if data:
+            _limit(self.sock)
+            self.sock.sendall(data)  # keeps its timeout as a whole
+
+    def _begin(self, head: bytes, body: bytes) -> bytes | memoryview:
+        """Send of *head* and *body* what one system call takes; the rest is returned."""
+        if not _GATHERS or not isinstance(self.sock, _Socket):
+            return head + body
         _limit(self.sock)
-        self.sock.sendall(data)  # keeps its timeout as a whole
+        sent = self.sock.sendmsg((head, body))
+        if sent < len(head):
+            return head[sent:] + body
+        return memoryview(body)[sent - len(head) :]
 
 
 class _Connection(_Sending, HTTPConnection):

@@ -28,6 +28,8 @@ class Response(NamedTuple):
     #: Names in lower case.
     headers: Mapping[str, str]
     body: bytes
+    #: Seconds the server took, where the transport can tell that from what this program took.
+    waited_s: float | None = None
 
     def __repr__(self) -> str:
         """The body is not shown: servers echo what they were sent."""

@@ -22,7 +22,7 @@ from urllib3.exceptions import HTTPError
 from urllib3.util import Timeout, make_headers
 
 from penstock.transport import gate
-from penstock.transport._connection import POOLS, until
+from penstock.transport._connection import POOLS, until, waited
 from penstock.transport._trouble import as_transport_error
 from penstock.transport._types import Response, TransportError
 from penstock.transport.proxy import ProxyRules, credentials, masked
@@ -187,7 +187,7 @@ def _read(answer: Any, max_bytes: int) -> Response:
     headers = {name.lower(): value for name, value in answer.headers.items()}
     if "date" not in headers:  # RFC 9110, 6.6.1: then who has a clock dates it
         headers["date"] = formatdate(usegmt=True)
-    return Response(answer.status, headers, b"".join(pieces))
+    return Response(answer.status, headers, b"".join(pieces), waited())
 
 
 def _redirect(method: str, url: str, response: Response) -> str | None:
