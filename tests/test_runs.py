@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock import Client, Config, Segment
+from patience import wait_for
+from penstock import Client, Config, Retry, Segment
 from penstock.journal._cursor import Hole, Position
 from penstock.journal.disk import DiskJournal
 from penstock.journal.memory import MemoryJournal
@@ -214,3 +215,53 @@ def test_records_of_a_run_are_made_when_one_is_asked_for() -> None:
     lane = lane_of((2, 2, 300, b"a"), (3, 0, 400, b"b"))
     run, _ = lane.read_run(lane.cursor("aaaa").head, ANYTHING)
     assert run.records() == [Record(1, 2, 2, 300, b"a"), Record(2, 3, 0, 400, b"b")]
+
+
+def waiting_client(tmp_path: Path, transport: MemoryTransport) -> tuple[Client, Any]:
+    """A client whose first batch of 40 was refused and waits; and its pump."""
+    config = Config(
+        transport=transport,
+        journal=tmp_path,
+        interval=60.0,
+        batch_size=40,
+        concurrency=1,
+        retry=Retry(base=60.0, cap=60.0),
+    )
+    client = Client(Segment("k"), config=config)
+    for number in range(40):
+        client.track("u1", "e", {"x": "y" * 200}, message_id=str(number))
+    pump = client._engine.pumps[0]
+    wait_for(lambda: pump._parked and pump._parked[0].items.is_shed, "the batch to be refused")
+    return client, pump
+
+
+def test_what_waits_is_in_the_journal_only(tmp_path: Path) -> None:
+    """A batch that is tried again is the same, and was not kept in memory meanwhile."""
+    transport = MemoryTransport([503, 200])
+    client, pump = waiting_client(tmp_path, transport)
+    with pytest.raises(LookupError):
+        _ = pump._parked[0].messages
+    assert client.flush().delivered == 40
+    first, second = (msgspec.json.decode(sent.request.body) for sent in transport.sent)
+    assert first["batch"] == second["batch"]
+    assert first["messageId"] == second["messageId"]
+    assert client.close().balanced
+
+
+@pytest.mark.parametrize("segment_bytes", [pytest.param(1 << 20, id="all of it"), 8192])
+def test_what_makes_room_while_it_waits_is_not_sent(tmp_path: Path, segment_bytes: int) -> None:
+    """It is counted as dead, and what is left of its batch is sent."""
+    with mock.patch("penstock.journal._chain.FIRST_SEGMENT_BYTES", segment_bytes):
+        transport = MemoryTransport([503, 200])
+        client, _ = waiting_client(tmp_path, transport)
+        lane = client._engine.journal.lane
+        if segment_bytes > 8192:  # the batch is in the segment that is being written
+            lane._next_segment(segment_bytes)
+        dropped = lane.drop_oldest()
+        assert dropped > 0
+        ledger = client.flush()
+    assert (ledger.delivered, ledger.dead) == (40 - dropped, {"queue_full": dropped})
+    assert ledger.balanced
+    again = [ids(sent.request) for sent in transport.sent[1:]]
+    assert again == ([[str(number) for number in range(dropped, 40)]] if dropped < 40 else [])
+    client.close()

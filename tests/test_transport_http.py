@@ -23,7 +23,7 @@ from loopback import Loopback, Visit
 from penstock.errors import ConfigError
 from penstock.transport import Request, Response, Transport, TransportError
 from penstock.transport._connection import _DeadlineReader, _Shelf
-from penstock.transport.http import MAX_RESPONSE_BYTES, HttpTransport
+from penstock.transport.http import MAX_RESPONSE_BYTES, HttpTransport, _target
 from penstock.transport.proxy import ProxyRules, masked
 from penstock.transport.tls import Tls
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KEY = "WK_secret_key"
+URL = "http://localhost/v1/batch"
 PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 
@@ -692,9 +693,10 @@ def test_no_repr_shows_a_proxys_password() -> None:
 @requirement.FORK
 def test_no_lock_of_a_pool_can_be_inherited_held(transport: HttpTransport) -> None:
     """A fork may happen in the middle of another thread's request; a shelf has nothing to hold."""
-    pool = transport._new_manager(None, secure=False).connection_from_url("http://localhost")
-    assert isinstance(pool.pool, _Shelf)
-    assert set(vars(pool.pool)) == {"_idle", "_room"}
+    manager = transport._new_manager("http://localhost:1", secure=False)
+    for pool in (manager.connection_from_url(URL), transport._pool(_target(URL))):
+        assert isinstance(pool.pool, _Shelf)
+        assert set(vars(pool.pool)) == {"_idle", "_room"}
 
 
 def in_a_child(work: Callable[[], Any]) -> bool:

@@ -222,7 +222,7 @@ class Config:
         compression: ``"gzip"``, ``"none"``, or what the dialect allows beyond.
         timeout: Seconds one request may take in all.
         retry: When to try again.
-        concurrency: Requests in flight per destination, 1 to 32.
+        concurrency: Requests in flight per destination at most, 1 to 32.
         ordering: ``"user"`` keeps one user's events in order, at some cost in throughput.
         journal: ``"auto"`` (``PENSTOCK_JOURNAL``, else the user's state directory), a
             directory, or None for memory only.

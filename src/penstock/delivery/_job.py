@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, overload
 
 from penstock.dialects._types import Encoded, RunMessages
@@ -28,11 +28,25 @@ class RunItems(Sequence[Item]):
 
     Args:
         run: Records that go out as they are.
+
+    Attributes:
+        is_shed: Whether the payloads are in the journal only, to be read again before anything
+            but ordinals and age is asked for.
     """
 
     def __init__(self, run: Run) -> None:
+        self.fill(run)
+
+    def fill(self, run: Run) -> None:
+        """Hold *run* with all its payloads."""
         self._run = run
         self._made: list[Item] | None = None
+        self.is_shed = False
+
+    def shed(self) -> None:
+        """Let go of the payloads: what waits may wait for long."""
+        self.fill(self._run._replace(body=b""))
+        self.is_shed = True
 
     def __len__(self) -> int:
         return len(self._run.ordinals)
@@ -43,7 +57,7 @@ class RunItems(Sequence[Item]):
     def __getitem__(self, index: slice, /) -> list[Item]: ...
     def __getitem__(self, index: int | slice, /) -> Item | list[Item]:
         if self._made is None:
-            self._made = [Item(one, Encoded(one.payload)) for one in self._run.records()]
+            self._made = items_of(self._whole().records())
         return self._made[index]
 
     @property
@@ -59,7 +73,17 @@ class RunItems(Sequence[Item]):
     @property
     def messages(self) -> RunMessages:
         """What is sent of them."""
-        return RunMessages(self._run)
+        return RunMessages(self._whole())
+
+    def _whole(self) -> Run:
+        if self.is_shed:
+            raise LookupError("the payloads were not read again")
+        return self._run
+
+
+def items_of(records: Iterable[Record]) -> list[Item]:
+    """The items of records that go out as they are."""
+    return [Item(record, Encoded(record.payload)) for record in records]
 
 
 def ordinals_of(items: Sequence[Item]) -> Sequence[int]:
@@ -131,6 +155,11 @@ class Job:
         if isinstance(self.items, RunItems):
             return self.items.messages
         return [item.encoded for item in self.items]
+
+    def shed(self) -> None:
+        """Hold nothing that the journal on disk holds as well."""
+        if isinstance(self.items, RunItems) and self.origin.lane.durable:
+            self.items.shed()
 
     def with_items(self, items: Sequence[Item]) -> Job:
         """A fresh job of some of the items: a new batch with a full budget of attempts."""

@@ -9,12 +9,12 @@ from penstock.delivery._encoding import Sorted, sort
 from penstock.journal.record import FLAG_SELECTIVE, Wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from penstock.delivery._job import Item
     from penstock.delivery._settings import PumpSettings
     from penstock.destinations import Destination
-    from penstock.dialects._types import Verbatim
+    from penstock.dialects._types import Dialect
     from penstock.journal.record import Record
 
 
@@ -35,24 +35,23 @@ class Plan(NamedTuple):
         return sum(record.ordinal < first_of_last for record in self.records)
 
 
-def wanted(
-    body_bytes: Callable[[int, int], int], verbatim: Verbatim, limits: Limits, oldest: float
-) -> Wanted:
+def wanted(dialect: Dialect, limits: Limits, oldest: float) -> Wanted:
     """
     What a batch takes that goes out as it lies in the journal; the same as any other takes.
 
     Args:
-        body_bytes: The dialect's.
-        verbatim: Which records it sends as they are.
+        dialect: The destination's; one that sends nothing as it is wants nothing.
         limits: What one request may hold.
         oldest: Records captured before this, in seconds since 1970, have expired.
     """
+    body_bytes = dialect.body_bytes
+    below, between = dialect.verbatim or (0, b"")
     return Wanted(
         records=limits.batch_size,
-        room=limits.max_batch_bytes - body_bytes(1, 0) + len(verbatim.between),
-        between=verbatim.between,
+        room=limits.max_batch_bytes - body_bytes(1, 0) + len(between),
+        between=between,
         largest=limits.max_message_bytes - message_overhead(body_bytes),
-        below=verbatim.below,
+        below=below,
         without=FLAG_SELECTIVE,
         oldest=oldest,
     )

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4  # uuid_utils' are gone where uWSGI runs its exit handlers
 
 from penstock._log import WARNING
-from penstock.delivery._job import Item, Job, Origin, RunItems, oldest_of, ordinals_of
+from penstock.delivery._job import Item, Job, Origin, RunItems, items_of, oldest_of, ordinals_of
 from penstock.delivery._outcome import Death
 from penstock.delivery._plan import Plan, batched, planned, wanted
 from penstock.delivery._retry import CYCLE_PAUSE_S, MAX_REROUTES, Breaker, delay_s
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from penstock.journal.disk import DiskJournal
     from penstock.journal.lane import Lane
     from penstock.journal.memory import MemoryJournal
-    from penstock.journal.record import Record
+    from penstock.journal.record import Record, Wanted
 
 #: Jobs read and not in flight, at most: enough for the halves of a batch being bisected.
 _WAITING = 8
@@ -223,11 +223,28 @@ class Pump:
             return max(1, limits.batch_size - events), max(1, limits.max_batch_bytes - size)
 
     def _parked_job(self, now: float) -> Job | None:
-        for index, job in enumerate(self._parked):
-            if job.not_before <= now:
-                del self._parked[index]
+        for job in [job for job in self._parked if job.not_before <= now]:
+            self._parked.remove(job)
+            if self._refill(job):
                 return job
         return None
+
+    def _refill(self, job: Job) -> bool:
+        """
+        Read what a job has shed while it waited.
+
+        Returns:
+            False when nobody is to answer for it any more: it was given up to make room.
+        """
+        items, (lane, _, hole) = job.items, job.origin
+        if not isinstance(items, RunItems) or not items.is_shed:
+            return True
+        found = lane.read_run(hole.start, self._wanted()._replace(records=len(items), oldest=0.0))
+        if found is not None and found[0].ordinals == items.ordinals:
+            items.fill(found[0])
+            return True
+        job.items = items_of(lane.reread(hole)) if hole.count else ()
+        return bool(job.items)
 
     def _ready_job(self) -> Job | None:
         if not self.settings.ordered:
@@ -290,13 +307,10 @@ class Pump:
 
     def _read_run(self, feed: Feed) -> bool:
         """Read a batch that goes out as it lies in the journal; whether there was one."""
-        dialect, head = self.destination.dialect, feed.cursor.head
-        if self.settings.ordered or dialect.verbatim is None:
+        head = feed.cursor.head
+        if self.settings.ordered or self.destination.dialect.verbatim is None:
             return False
-        limits, oldest = self.settings.limits, self._oldest()
-        found = feed.lane.read_run(
-            head, wanted(dialect.body_bytes, dialect.verbatim, limits, oldest)
-        )
+        found = feed.lane.read_run(head, self._wanted())
         if found is None:
             return False
         run, after = found
@@ -305,6 +319,9 @@ class Pump:
                 hole = feed.cursor.hand_out(run.ordinals, after, 0)
                 self._ready.append(Job(Origin(feed.lane, feed.cursor, hole), RunItems(run), 0))
         return True
+
+    def _wanted(self) -> Wanted:
+        return wanted(self.destination.dialect, self.settings.limits, self._oldest())
 
     def _plan(self, records: list[Record]) -> Plan:
         return planned(
@@ -387,9 +404,12 @@ class Pump:
                 self._parked.append(job)
 
     def told(self) -> None:
-        """What `settle` returned has reached the callback."""
+        """What `settle` returned has reached the callback, and nobody looks at it any more."""
         with self.lock:
             self.telling -= 1
+            if not self.telling:
+                for job in self._parked:
+                    job.shed()
 
     def _park(self, job: Job, resolution: Resolution, now: float) -> list[Death]:
         """Set aside what may succeed later; a cycle without a disk ends in death."""
