@@ -362,6 +362,9 @@ class _TracedOs:
         opened.offset += written
         return written
 
+    def writev(self, fd: int, blocks: list[bytes]) -> int:
+        return self.write(fd, b"".join(blocks))
+
     def pwrite(self, fd: int, data: bytes, offset: int) -> int:
         recorder = Recorder.current
         if recorder is None:

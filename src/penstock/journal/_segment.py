@@ -194,14 +194,14 @@ class DiskStore:
         Make a preallocated segment, mapped for writing.
 
         A page of a mapping that was only allocated costs its first store 3 to 12 µs. Zeros
-        written through the file beforehand bring that to 0.1 µs, for 0.7 ms per MiB in one call
-        that does not hold the interpreter's lock.
+        written through the file beforehand bring that to 0.1 µs, for 0.2 ms per MiB in one call
+        that does not hold the interpreter's lock. (Where a virtual machine's host has to find
+        the memory first, that is 2 ms.)
         """
         path = self._file(number)
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _CLOEXEC, 0o600)
         try:
-            if os.write(fd, bytes(size)) < size:
-                allocate(fd, size)
+            write_zeros(fd, size)
             buffer = mmap.mmap(fd, size)
         except BaseException:
             path.unlink(missing_ok=True)
@@ -284,6 +284,9 @@ class DiskStore:
 
 
 SUFFIX = ".seg"
+_ZEROS = bytes(64 * 1024)
+#: What one call takes of them on any system.
+_MAX_BLOCKS = 1024
 _CLOEXEC = getattr(os, "O_CLOEXEC", 0)
 
 
@@ -371,6 +374,22 @@ def allocate(fd: int, size: int) -> None:
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(fd, 0, size)
         return
-    zeros = bytes(64 * 1024)  # macOS and Windows: write them
-    for start in range(0, size, len(zeros)):
-        os.pwrite(fd, zeros[: size - start], start)
+    write_zeros(fd, size)  # macOS and Windows
+
+
+def write_zeros(fd: int, size: int) -> None:
+    """
+    Write *size* zeros where the file is at.
+
+    One block again and again stays in the processor's cache, which is twice as fast as a block of
+    *size*; and to free a block of that size would make glibc keep all smaller ones from now on.
+
+    Raises:
+        OSError: The disk is full.
+    """
+    while size > 0:
+        block = _ZEROS[:size]
+        if hasattr(os, "writev"):
+            size -= os.writev(fd, [block] * min(max(1, size // len(block)), _MAX_BLOCKS))
+        else:
+            size -= os.write(fd, block)
