@@ -248,6 +248,25 @@ def test_what_waits_is_in_the_journal_only(tmp_path: Path) -> None:
     assert client.close().balanced
 
 
+def test_what_cannot_be_read_again_now_waits_on(tmp_path: Path, monkeypatch: Any) -> None:
+    """Opening a segment takes a descriptor, and there may be none."""
+    transport = MemoryTransport([503, 200])
+    client, pump = waiting_client(tmp_path, transport)
+    lane, refusals = client._engine.journal.lane, iter([OSError(24, "too many open files")])
+    read_run = lane.read_run
+
+    def read(*args: Any) -> Any:
+        for refusal in refusals:
+            raise refusal
+        return read_run(*args)
+
+    monkeypatch.setattr(lane, "read_run", read)
+    assert client.flush(0.5).pending == 40
+    assert 0 < pump.wait_s() <= 60.0
+    assert client.flush().delivered == 40
+    client.close()
+
+
 @pytest.mark.parametrize("segment_bytes", [pytest.param(1 << 20, id="all of it"), 8192])
 def test_what_makes_room_while_it_waits_is_not_sent(tmp_path: Path, segment_bytes: int) -> None:
     """It is counted as dead, and what is left of its batch is sent."""

@@ -224,8 +224,10 @@ class Pump:
 
     def _parked_job(self, now: float) -> Job | None:
         for job in [job for job in self._parked if job.not_before <= now]:
+            job.not_before = now + self.settings.retry.cap  # when it cannot be read now
+            is_wanted = self._refill(job)
             self._parked.remove(job)
-            if self._refill(job):
+            if is_wanted:
                 return job
         return None
 
