@@ -613,6 +613,28 @@ def test_dropping_the_oldest_keeps_the_newest(open_client: Any) -> None:
     assert ledger.balanced
 
 
+def test_a_journal_that_cannot_be_read_now_is_left_alone_for_a_while(
+    open_client: Any, monkeypatch: Any
+) -> None:
+    """Without memory or descriptors each try may make it worse; nothing is lost by waiting."""
+    client = open_client(transport=MemoryTransport(), retry=Retry(base=60.0, cap=60.0))
+    client.track("u1", "e")
+    lane, tries = client._engine.journal.lane, []
+    real = lane.read_run
+
+    def read(*args: Any) -> Any:
+        tries.append(args)
+        if len(tries) < 1_000:
+            raise MemoryError
+        return real(*args)
+
+    monkeypatch.setattr(lane, "read_run", read)
+    assert client.flush(0.5).pending == 1
+    assert 1 <= len(tries) <= 8
+    tries += [()] * 1_000
+    assert client.flush().delivered == 1
+
+
 @pytest.mark.parametrize("way", ["read", "read_run"])
 def test_what_is_dropped_while_it_is_read_is_not_sent_as_well(
     open_client: Any, monkeypatch: Any, way: str

@@ -212,6 +212,10 @@ class World(Host):
         return sorted(set(self.sink.duplicates).difference(*(one.stored for one in doubtful)))
 
 
+#: CPython's own word for a thread without memory for its first frame; no line of ours was run.
+STILLBORN = "Exception ignored in thread started by: <object repr() failed>\nMemoryError: \n"
+
+
 def reckon(world: World, *lives: Finished, proof: Proof, reasons: Collection[str] = ()) -> None:
     """
     Prove that nothing was lost, that nobody was disturbed, and that all was told.
@@ -230,7 +234,7 @@ def reckon(world: World, *lives: Finished, proof: Proof, reasons: Collection[str
     for life in lives:
         assert life.lines("raised") == [], life.output
         assert "Exception in thread" not in life.output, life.output
-        assert "Exception ignored" not in life.output, life.output
+        assert "Exception ignored" not in life.output.replace(STILLBORN, ""), life.output
         assert all(over <= SLACK_S for over in life.lines("over_s")), life.output
         assert [ledger for ledger in life.lines("ledger") if not balanced(ledger)] == []
         assert_discreet(life)

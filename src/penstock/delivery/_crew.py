@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import queue
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from penstock._log import ERROR
+from penstock.delivery._threads import DaemonThread
 
 if TYPE_CHECKING:
     from penstock._log import Log
@@ -90,7 +92,7 @@ class Crew:
             self.stranded = True
             self._mailbox.put(None)
             return
-        thread = threading.Thread(target=self._serve, name="penstock-sender", daemon=True)
+        thread = DaemonThread(self._serve, "penstock-sender")
         self._size += 1
         try:
             thread.start()
@@ -103,9 +105,10 @@ class Crew:
     def _serve(self) -> None:
         """Send job after job until there was none for a while."""
         try:
-            self.load()
-            while self._work():
-                pass
+            with suppress(Exception):  # without memory even to say so; the worker hires anew
+                self.load()
+                while self._work():
+                    pass
         finally:
             with self._lock:
                 self._size -= 1
@@ -149,9 +152,8 @@ class Crew:
             if not pump.closed:
                 job.origin.lane.reclaim()
         except Exception as error:  # noqa: BLE001 - the loop must survive; nothing is lost by waiting
+            pump.put_back(job)
             self._log.say(ERROR, "sender", "a sender failed: %s", type(error).__name__)
-            if job is not None:
-                pump.put_back(job)
             return False
         finally:
             self._progress.set()

@@ -395,12 +395,14 @@ class Pump:
                 self._account(job.origin, told)
             return told
 
-    def put_back(self, job: Job) -> None:
-        """Our own failure in the middle of sending *job*: rest, then send it again."""
+    def put_back(self, job: Job | None) -> None:
+        """Our own failure, in the middle of *job* or on the way to one: rest, then go on."""
         with self.lock:
-            if job in self._flying:
+            now = self._clock.monotonic()
+            if job is None:
+                self.breaker.failed(now, random(), None)  # noqa: S311 - jitter
+            elif job in self._flying:
                 self._flying.remove(job)
-                now = self._clock.monotonic()
                 self.breaker.failed(now, random(), None)  # noqa: S311 - jitter
                 job.not_before = now + self.settings.retry.cap
                 self._parked.append(job)

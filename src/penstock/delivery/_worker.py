@@ -34,6 +34,7 @@ from penstock._runtimes import before_the_end, forks_unseen, stays_behind
 from penstock.delivery import _live
 from penstock.delivery._crew import Crew
 from penstock.delivery._sender import CLOSED
+from penstock.delivery._threads import DaemonThread
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -137,7 +138,7 @@ class Worker:
                 return self._thread is not None
             _live.enlist(self)  # also without a thread: the exit delivers on its own
             before_the_end(_live.close_all)
-            thread = threading.Thread(target=self._run, name="penstock-worker", daemon=True)
+            thread = DaemonThread(self._run, "penstock-worker")
             try:
                 self._thread = thread
                 if type(self._mailbox) is queue.SimpleQueue:
