@@ -116,7 +116,7 @@ def test_a_kill_right_after_an_answer_repeats_at_most_what_was_in_flight(
 
 
 class Kill:
-    """Send a signal to the program that talks to the sink right now."""
+    """Send a signal to the program that talks to the sink right now, once it noted its ids."""
 
     def __init__(self, host: Host, number: int) -> None:
         self._host = host
@@ -124,6 +124,7 @@ class Kill:
 
     def __call__(self, _exchange: Exchange) -> None:
         """Only one program runs at a time: the last one started."""
+        self._current().wait_for("ready")  # it may be sending while it still tracks
         os.kill(self._current().pid, self._number)
 
     def _current(self) -> Running:
